@@ -1,0 +1,49 @@
+"""Fan-out of domain events to sinks.
+
+A sink never blocks and never raises: a slow consumer has its own bounded queue with its own
+policy and its own drop counter.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from bdgw.model import Alarm, ConnectionState, DeviceFix, DeviceState, Sky
+
+__all__ = ["DomainEvent", "Hub", "Sink", "SkySeen"]
+
+
+class SkySeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A sky view of one device."""
+
+    device: str
+    sky: Sky
+
+
+DomainEvent = DeviceFix | SkySeen | DeviceState | ConnectionState | Alarm
+
+
+class Sink(Protocol):
+    """Anything that takes domain events at once."""
+
+    def offer(self, event: DomainEvent) -> None:
+        """Take the event or count it as dropped; never block."""
+        ...
+
+
+class Hub:
+    """Hands every event to every sink, in the order of subscription."""
+
+    def __init__(self) -> None:
+        self._sinks: list[Sink] = []
+
+    def subscribe(self, sink: Sink) -> None:
+        """Add a sink; there is no way to leave, because sinks live as long as the gateway."""
+        self._sinks.append(sink)
+
+    def publish(self, event: DomainEvent) -> None:
+        """Offer the event to every sink."""
+        for sink in self._sinks:
+            sink.offer(event)

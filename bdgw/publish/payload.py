@@ -1,0 +1,189 @@
+"""What is published, as JSON: keys carry units, unknown is absent, zero is zero.
+
+The JSON Schemas beside this file (``schema/``) are the contract; a test holds both together.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from bdgw import timescale
+from bdgw.gridcode import encode_2d, level_for_accuracy
+from bdgw.model import Alarm, DeviceFix, Fix, FixKind, Sky, Solver, TimeQuality, Via
+
+__all__ = [
+    "OFFLINE",
+    "FixPayload",
+    "alarm_payload",
+    "connection_payload",
+    "device_fix_payload",
+    "encode",
+    "fix_payload",
+    "sky_payload",
+    "stamp_published",
+]
+
+VERSION = 1
+_GRID_FRAME = "CGCS2000"
+_GRID_LIMIT_DEG = 88.0
+
+
+class CorrectionPayload(msgspec.Struct, omit_defaults=True):
+    """Where the correction of a fix came from."""
+
+    station: int | None = None
+    age_s: float | None = None
+
+
+class FixPayload(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """A fix as published; the order of the keys is the order of the documentation."""
+
+    v: int
+    gw: str | None = None
+    dev: str | None = None
+    boot: str | None = None
+    seq: int | None = None
+    t_fix: str | None = None
+    t_rx: str | None = None
+    bdt_week: int | None = None
+    bdt_sow_s: float | None = None
+    tod_utc_s: float | None = None
+    time_quality: TimeQuality
+    fix: FixKind
+    lat_deg: float | None = None
+    lon_deg: float | None = None
+    alt_hae_m: float | None = None
+    alt_msl_m: float | None = None
+    frame: str | None = None
+    epoch: float | None = None
+    acc_h_m: float | None = None
+    acc_v_m: float | None = None
+    acc_conf: float | None = None
+    speed_m_s: float | None = None
+    course_deg: float | None = None
+    sats_used: int | None = None
+    hdop: float | None = None
+    corr: CorrectionPayload | None = None
+    solver: Solver
+    via: Via
+    grid: str | None = None
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode(value: object) -> bytes:
+    """Write a payload as JSON in UTF-8, without spaces."""
+    return _encoder.encode(value)
+
+
+def fix_payload(
+    fix: Fix,
+    *,
+    via: Via,
+    solver: Solver = Solver.RECEIVER,
+    frame: str | None = None,
+    epoch: float | None = None,
+) -> FixPayload:
+    """Turn a fix into what is published of it; ``frame`` and ``epoch`` name its coordinates."""
+    payload = FixPayload(
+        v=VERSION,
+        fix=fix.kind,
+        solver=solver,
+        via=via,
+        time_quality=fix.time_quality,
+        lat_deg=fix.lat_deg,
+        lon_deg=fix.lon_deg,
+        alt_hae_m=fix.alt_hae_m,
+        alt_msl_m=fix.alt_msl_m,
+        acc_h_m=fix.acc_h_m,
+        acc_v_m=fix.acc_v_m,
+        acc_conf=fix.acc_conf,
+        speed_m_s=fix.speed_m_s,
+        course_deg=fix.course_deg,
+        sats_used=fix.sats_used,
+        hdop=fix.hdop,
+    )
+    if fix.t_gpst_ns is not None:
+        payload.t_fix = timescale.format_utc(fix.t_gpst_ns)
+        week, sow_ns = timescale.bdt_from_gpst(fix.t_gpst_ns)
+        payload.bdt_week = week
+        payload.bdt_sow_s = round(sow_ns / 1e9, 6)
+    elif fix.tod_utc_ns is not None:
+        payload.tod_utc_s = fix.tod_utc_ns / 1e9
+    if fix.corr_age_s is not None or fix.corr_station is not None:
+        payload.corr = CorrectionPayload(fix.corr_station, fix.corr_age_s)
+    if fix.lat_deg is not None and fix.lon_deg is not None:
+        payload.frame = frame
+        payload.epoch = epoch
+        if frame == _GRID_FRAME and abs(fix.lat_deg) < _GRID_LIMIT_DEG:
+            payload.grid = encode_2d(fix.lat_deg, fix.lon_deg, level_for_accuracy(fix.acc_h_m))
+    return payload
+
+
+def device_fix_payload(gateway: str, item: DeviceFix) -> bytes:
+    """Write a live fix as published, but for ``t_pub``, which ``stamp_published`` adds."""
+    payload = fix_payload(
+        item.fix,
+        via=item.via,
+        solver=item.solver,
+        frame=item.frame,
+        epoch=item.frame_epoch_year,
+    )
+    payload.gw = gateway
+    payload.dev = item.device
+    payload.boot = item.boot
+    payload.seq = item.seq
+    payload.t_rx = format_posix(item.t_rx_utc_ns)
+    return _encoder.encode(payload)
+
+
+def stamp_published(payload: bytes, posix_ns: int) -> bytes:
+    """Add ``t_pub`` at the moment of sending: a fix may have waited long for the broker."""
+    return payload[:-1] + b',"t_pub":"' + format_posix(posix_ns).encode() + b'"}'
+
+
+def format_posix(posix_ns: int) -> str:
+    """Write a host time as UTC in ISO 8601 with milliseconds."""
+    return timescale.format_utc(timescale.gpst_from_posix(posix_ns))
+
+
+def connection_payload(gateway: str, state: str, *, boot: str, posix_ns: int | None) -> bytes:
+    """Write the online or offline state; a will is written beforehand and has no time."""
+    value: dict[str, object] = {"v": VERSION, "gw": gateway, "state": state, "boot": boot}
+    if posix_ns is not None:
+        value["t"] = format_posix(posix_ns)
+    return _encoder.encode(value)
+
+
+OFFLINE = "offline"
+
+
+def alarm_payload(gateway: str, alarm: Alarm) -> bytes:
+    """Write an alarm."""
+    value: dict[str, object] = {
+        "v": VERSION,
+        "gw": gateway,
+        "kind": alarm.kind,
+        "text": alarm.text,
+        "t": format_posix(alarm.t_utc_ns),
+    }
+    if alarm.device is not None:
+        value["dev"] = alarm.device
+    value.update(alarm.fields)
+    return _encoder.encode(value)
+
+
+def sky_payload(gateway: str, device: str, sky: Sky) -> bytes:
+    """Write the satellites in view and used."""
+    used = set(sky.used)
+    satellites = []
+    for satellite in sky.satellites:
+        row = {
+            name: value
+            for name, value in msgspec.structs.asdict(satellite).items()
+            if value is not None
+        }
+        row["used"] = (satellite.system, satellite.prn) in used
+        satellites.append(row)
+    return _encoder.encode({"v": VERSION, "gw": gateway, "dev": device, "satellites": satellites})

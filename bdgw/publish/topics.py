@@ -1,0 +1,40 @@
+"""Topic names: one function a topic. ``<p>`` of the documentation is ``root(gateway)``."""
+
+from __future__ import annotations
+
+__all__ = ["alarm", "connection", "fix", "health", "raw", "root", "sky"]
+
+
+def root(gateway: str) -> str:
+    """Everything of one gateway is below this."""
+    return f"bdgw/v1/{gateway}"
+
+
+def connection(gateway: str) -> str:
+    """Online or offline: retained, and the will's topic."""
+    return f"{root(gateway)}/state/conn"
+
+
+def health(gateway: str) -> str:
+    """Summary a device, correction, terminal and of the outbox: retained."""
+    return f"{root(gateway)}/state/health"
+
+
+def fix(gateway: str, device: str) -> str:
+    """Live fixes: retained, so that the broker keeps the latest."""
+    return f"{root(gateway)}/dev/{device}/fix"
+
+
+def sky(gateway: str, device: str) -> str:
+    """Satellites in view and used."""
+    return f"{root(gateway)}/dev/{device}/event/sky"
+
+
+def raw(gateway: str, device: str) -> str:
+    """Bytes of the receiver as they came."""
+    return f"{root(gateway)}/dev/{device}/event/raw"
+
+
+def alarm(gateway: str, kind: str) -> str:
+    """Alarms of one kind."""
+    return f"{root(gateway)}/alarm/event/{kind}"

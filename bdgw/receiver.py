@@ -1,0 +1,134 @@
+"""A receiver: its bytes in, epochs with fixes out. Used live, in replays and on files alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from bdgw.model import Fix, FixKind, Sky, TimeQuality
+from bdgw.nmea.dating import DayKeeper
+from bdgw.nmea.epoch import Epoch, EpochAssembler
+from bdgw.nmea.sentence import Unsupported, Zda
+from bdgw.stream import PROTOCOLS, RtcmFrame, StreamDecoder
+from bdgw.wire.splitter import Frame, Skipped
+
+__all__ = ["EpochSeen", "FramesSeen", "ReceiverEvent", "ReceiverSession"]
+
+DEFAULT_MAX_FUTURE_NS = 24 * 3600 * 1_000_000_000
+"""Without a host clock that is known to be right, only a wrong day can be told from a right one."""
+
+
+class EpochSeen(msgspec.Struct, frozen=True):
+    """An epoch is complete: its fix with time and day, and its sky where the receiver tells it."""
+
+    fix: Fix
+    sky: Sky | None
+
+
+class FramesSeen(msgspec.Struct, frozen=True):
+    """So many whole frames came in one read; tells that the stream is in a language we know."""
+
+    count: int
+
+
+ReceiverEvent = EpochSeen | FramesSeen | Skipped | Frame
+"""``Frame`` is given out for RTCM 3 alone: its bytes travel on as they came."""
+
+
+def no_host_clock(_now: float) -> None:
+    """Stand in for the host clock where there is none: a file says nothing of today."""
+
+
+class ReceiverSession:
+    """Bytes of one receiver in, ``ReceiverEvent`` out; the ``Session`` contract.
+
+    ``host_gpst_ns`` gives the host clock in GPST nanoseconds for a ``now``, or None where it is
+    not to be trusted. ``idle_s`` is the quiet time after which an unfinished frame is given up
+    and an open epoch closed. ``max_future_ns`` is how far ahead of the host clock a receiver's
+    date is believed.
+    """
+
+    def __init__(
+        self,
+        *,
+        protocols: tuple[str, ...] = PROTOCOLS,
+        idle_s: float = 1.0,
+        host_gpst_ns: Callable[[float], int | None] = no_host_clock,
+        max_future_ns: int = DEFAULT_MAX_FUTURE_NS,
+    ) -> None:
+        self._decoder = StreamDecoder(protocols=protocols, idle_s=idle_s)
+        self.stats = self._decoder.stats
+        self._epochs = EpochAssembler(idle_s=idle_s)
+        self._days = DayKeeper(max_future_ns=max_future_ns)
+        self._host_gpst_ns = host_gpst_ns
+        self._events: list[ReceiverEvent] = []
+
+    def receive(self, data: bytes, *, now: float) -> None:
+        """Take bytes; ``b""`` says that the stream has ended and gives out what is open."""
+        self._decoder.receive(data, now=now)
+        self._consume(now)
+        if not data:
+            self._epochs.finish()
+            self._drain_epochs(now)
+
+    def tick(self, *, now: float) -> None:
+        """Let quiet times end what is unfinished."""
+        self._decoder.tick(now=now)
+        self._consume(now)
+        self._epochs.tick(now=now)
+        self._drain_epochs(now)
+
+    def deadline(self) -> float | None:
+        """When ``tick`` is due."""
+        first, second = self._decoder.deadline(), self._epochs.deadline()
+        if first is None or second is None:
+            return second if first is None else first
+        return min(first, second)
+
+    def data_to_send(self) -> bytes:
+        """Nothing: a receiver is only listened to."""
+        return b""
+
+    def events(self) -> Iterator[ReceiverEvent]:
+        """Drain what happened."""
+        events, self._events = self._events, []
+        return iter(events)
+
+    def _consume(self, now: float) -> None:
+        n_frames = 0
+        for item in self._decoder.events():
+            if isinstance(item, Skipped):
+                self._events.append(item)
+                continue
+            n_frames += 1
+            message = item.message
+            if isinstance(message, RtcmFrame):
+                self._events.append(item.frame)
+            elif isinstance(message, Zda):
+                if message.date is not None and message.tod_ns is not None:
+                    self._days.learn(message.date, message.tod_ns, self._host_gpst_ns(now))
+            elif not isinstance(message, Unsupported):
+                self._epochs.add(message, now=now)
+        if n_frames:
+            self._events.append(FramesSeen(n_frames))
+        self._drain_epochs(now)
+
+    def _drain_epochs(self, now: float) -> None:
+        for item in self._epochs.events():
+            if isinstance(item, Epoch):
+                self.stats.epochs += 1
+                self._events.append(EpochSeen(self._dated(item, now), item.sky))
+            else:
+                self.stats.late[item.reason] += 1
+
+    def _dated(self, epoch: Epoch, now: float) -> Fix:
+        if epoch.tod_ns is None:
+            return epoch.fix
+        host = self._host_gpst_ns(now)
+        t_gpst_ns, quality = self._days.resolve(epoch.tod_ns, epoch.date, host)
+        if epoch.fix.kind is FixKind.NONE and quality is TimeQuality.GNSS:
+            quality = TimeQuality.UNVERIFIED
+        return msgspec.structs.replace(
+            epoch.fix, t_gpst_ns=t_gpst_ns, tod_utc_ns=epoch.tod_ns, time_quality=quality
+        )

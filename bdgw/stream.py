@@ -1,0 +1,133 @@
+"""The one way from a receiver's bytes to typed messages, live and from a file.
+
+``StreamDecoder`` joins the splitter with the languages that bdgw knows and counts all that it
+sees: bytes in = bytes decoded + bytes skipped at any moment when nothing is held.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+import msgspec
+
+from bdgw.nmea import frame as nmea_frame
+from bdgw.nmea.sentence import Malformed, Sentence, Unsupported
+from bdgw.nmea.sentence import decode as decode_sentence
+from bdgw.rtcm import frame as rtcm_frame
+from bdgw.wire.splitter import Frame, Framer, Skipped, Splitter
+
+__all__ = ["PROTOCOLS", "Decoded", "RtcmFrame", "StreamDecoder", "StreamStats"]
+
+_FRAMERS: dict[str, tuple[bytes, Framer]] = {
+    nmea_frame.PROTOCOL: (nmea_frame.LEADS, nmea_frame.frame_nmea),
+    rtcm_frame.PROTOCOL: (rtcm_frame.LEADS, rtcm_frame.frame_rtcm3),
+}
+PROTOCOLS = tuple(_FRAMERS)
+"""The protocols that a stream is searched for."""
+
+
+class RtcmFrame(msgspec.Struct, frozen=True, gc=False):
+    """An RTCM 3 frame by its message number; None where the payload is empty (a filler)."""
+
+    number: int | None
+
+
+class Decoded(msgspec.Struct, frozen=True, gc=False):
+    """A whole frame and what it says."""
+
+    frame: Frame
+    message: Sentence | Unsupported | RtcmFrame
+
+
+class StreamStats:
+    """Counts of one stream since it was opened."""
+
+    __slots__ = (
+        "bytes_in",
+        "decoded_bytes",
+        "epochs",
+        "kinds",
+        "late",
+        "rtcm",
+        "skipped",
+        "skipped_bytes",
+        "unsupported",
+    )
+
+    def __init__(self) -> None:
+        self.bytes_in = 0
+        self.decoded_bytes = 0
+        self.skipped_bytes = 0
+        self.epochs = 0
+        self.rtcm: Counter[int | None] = Counter()
+        self.unsupported: Counter[str] = Counter()
+        self.skipped: Counter[str] = Counter()
+        self.late: Counter[str] = Counter()
+        self.kinds: Counter[type] = Counter()
+        """NMEA sentences understood, by their class."""
+
+    @property
+    def events(self) -> dict[str, int]:
+        """Messages understood, by NMEA formatter and RTCM message number."""
+        named = {kind.__name__.upper(): count for kind, count in self.kinds.items()}
+        for number, count in self.rtcm.items():
+            named["empty" if number is None else str(number)] = count
+        return named
+
+    def skip(self, n_bytes: int, reason: str) -> None:
+        """Count bytes that nothing was made of."""
+        self.skipped_bytes += n_bytes
+        self.skipped[reason] += 1
+
+
+class StreamDecoder:
+    """Bytes in, ``Decoded`` and ``Skipped`` out, in stream order.
+
+    ``protocols`` are names out of ``PROTOCOLS``; ``idle_s`` is the quiet time after which an
+    unfinished frame is given up.
+    """
+
+    def __init__(self, *, protocols: tuple[str, ...] = PROTOCOLS, idle_s: float = 1.0) -> None:
+        self.stats = StreamStats()
+        self._splitter = Splitter({name: _FRAMERS[name] for name in protocols}, idle_s=idle_s)
+
+    def receive(self, data: bytes, *, now: float) -> None:
+        """Take bytes; ``b""`` says that the stream has ended."""
+        self.stats.bytes_in += len(data)
+        self._splitter.receive(data, now=now)
+
+    def tick(self, *, now: float) -> None:
+        """Let a quiet time end what is unfinished."""
+        self._splitter.tick(now=now)
+
+    def deadline(self) -> float | None:
+        """When ``tick`` is due."""
+        return self._splitter.deadline()
+
+    def events(self) -> list[Decoded | Skipped]:
+        """Drain what was found, in stream order."""
+        stats = self.stats
+        kinds = stats.kinds
+        found: list[Decoded | Skipped] = []
+        for item in self._splitter.events():
+            if isinstance(item, Skipped):
+                stats.skip(len(item.data), item.reason)
+                found.append(item)
+                continue
+            message: Sentence | Unsupported | RtcmFrame
+            if item.protocol == "nmea":
+                sentence = decode_sentence(item.data)
+                if isinstance(sentence, Malformed):
+                    stats.skip(len(item.data), "malformed")
+                    found.append(Skipped(item.offset, item.data, "malformed"))
+                    continue
+                message = sentence
+                if isinstance(message, Unsupported):
+                    stats.unsupported[message.name] += 1
+                else:
+                    kinds[type(message)] += 1
+            else:
+                message = RtcmFrame(rtcm_frame.message_number(item.data))
+                stats.rtcm[message.number] += 1
+            stats.decoded_bytes += len(item.data)
+            found.append(Decoded(item, message))
+        return found

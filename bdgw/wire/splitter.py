@@ -1,0 +1,150 @@
+"""Splits a byte stream that several protocols share into frames, and accounts for every byte.
+
+The splitter knows no protocol: it finds the next byte that may open a frame and asks the framer
+of that byte. Whatever no framer claims comes out as ``Skipped`` with a reason. The events do not
+depend on how the stream was cut into reads, except that a quiet time ends an unfinished frame.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+import msgspec
+
+__all__ = [
+    "NEED_MORE",
+    "NOISE",
+    "Frame",
+    "Framer",
+    "FramerAnswer",
+    "Skipped",
+    "Splitter",
+]
+
+
+class Frame(msgspec.Struct, frozen=True, gc=False):
+    """A whole frame with a good checksum; ``offset`` counts bytes from the start of the stream."""
+
+    protocol: str
+    offset: int
+    data: bytes
+
+
+class Skipped(msgspec.Struct, frozen=True, gc=False):
+    """Bytes that belong to no frame, and why."""
+
+    offset: int
+    data: bytes
+    reason: str
+
+
+FramerAnswer = int | str
+"""A number above 0: a frame of so many bytes. ``NEED_MORE``: more bytes must come. A text: no
+frame, and why; a rejection with a reason opens a skipped stretch of its own, so that it can be
+counted, while ``NOISE`` joins the stretch before it."""
+
+NEED_MORE = 0
+NOISE = ""
+
+Framer = Callable[[bytes, int, bool], FramerAnswer]
+"""(buffer, position of the opening byte, no more bytes will follow) -> answer. When no more will
+follow, the answer is never NEED_MORE."""
+
+_SKIP_MAX_BYTES = 1024
+"""A stretch of skipped bytes is given out at this size, so that noise needs no memory."""
+_NOISE_REASON = "noise"
+
+
+class Splitter:
+    """A session part: bytes in, ``Frame`` and ``Skipped`` out.
+
+    ``framers`` maps a protocol name to its opening byte values and its framer. After ``idle_s``
+    without bytes an unfinished frame is given up, so that a false preamble cannot hold back what
+    follows it.
+    """
+
+    def __init__(self, framers: Mapping[str, tuple[bytes, Framer]], *, idle_s: float = 1.0) -> None:
+        self._by_lead = {
+            lead: (name, framer) for name, (leads, framer) in framers.items() for lead in leads
+        }
+        self._find_lead = re.compile(b"[" + re.escape(bytes(self._by_lead)) + b"]").search
+        self._idle_s = idle_s
+        self._rest = b""
+        self._offset = 0
+        self._skip: list[bytes] = []
+        self._skip_bytes = 0
+        self._skip_reason = _NOISE_REASON
+        self._events: list[Frame | Skipped] = []
+        self._deadline: float | None = None
+
+    def receive(self, data: bytes, *, now: float) -> None:
+        """Take bytes; ``b""`` says that the stream has ended."""
+        self._split(self._rest + data, is_final=not data)
+        self._deadline = now + self._idle_s if self._rest or self._skip else None
+
+    def tick(self, *, now: float) -> None:
+        """Give up an unfinished frame when the stream has been quiet for the idle time."""
+        if self._deadline is not None and now >= self._deadline:
+            self._split(self._rest, is_final=True)
+            self._deadline = None
+
+    def deadline(self) -> float | None:
+        """When the idle time is over, or None while nothing is held."""
+        return self._deadline
+
+    def events(self) -> Iterator[Frame | Skipped]:
+        """Drain what was found, in stream order."""
+        events, self._events = self._events, []
+        return iter(events)
+
+    def _split(self, buffer: bytes, *, is_final: bool) -> None:
+        by_lead = self._by_lead
+        events = self._events
+        position, end = 0, len(buffer)
+        base = self._offset
+        while position < end:
+            known = by_lead.get(buffer[position])
+            if known is None:
+                match = self._find_lead(buffer, position)
+                stop = match.start() if match else end
+                self._junk(buffer[position:stop], base + position)
+                position = stop
+                continue
+            protocol, framer = known
+            answer = framer(buffer, position, is_final)
+            if type(answer) is str:
+                if answer:
+                    self._end_skip(base + position)
+                    self._skip_reason = answer
+                self._junk(buffer[position : position + 1], base + position)
+                position += 1
+            elif answer:
+                if self._skip:
+                    self._end_skip(base + position)
+                stop = position + answer
+                events.append(Frame(protocol, base + position, buffer[position:stop]))
+                position = stop
+            else:
+                break
+        self._rest = buffer[position:]
+        self._offset = base + position
+        if is_final:
+            self._end_skip(self._offset)
+
+    def _junk(self, data: bytes, offset: int) -> None:
+        while data:
+            room = _SKIP_MAX_BYTES - self._skip_bytes
+            piece, data = data[:room], data[room:]
+            self._skip.append(piece)
+            self._skip_bytes += len(piece)
+            offset += len(piece)
+            if self._skip_bytes == _SKIP_MAX_BYTES:
+                self._end_skip(offset)
+
+    def _end_skip(self, end_offset: int) -> None:
+        if self._skip:
+            data = b"".join(self._skip)
+            self._events.append(Skipped(end_offset - len(data), data, self._skip_reason))
+            self._skip = []
+            self._skip_bytes = 0
+        self._skip_reason = _NOISE_REASON
