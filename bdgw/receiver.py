@@ -10,7 +10,7 @@ from bdgw.model import Fix, FixKind, Sky, TimeQuality
 from bdgw.nmea.dating import DayKeeper
 from bdgw.nmea.epoch import Epoch, EpochAssembler
 from bdgw.nmea.sentence import Unsupported, Zda
-from bdgw.stream import PROTOCOLS, RtcmFrame, StreamDecoder
+from bdgw.stream import PROTOCOLS, RtcmFrame, StreamDecoder, StreamStats
 from bdgw.wire.splitter import Frame, Skipped
 
 __all__ = ["EpochSeen", "FramesSeen", "ReceiverEvent", "ReceiverSession"]
@@ -24,6 +24,8 @@ class EpochSeen(msgspec.Struct, frozen=True):
 
     fix: Fix
     sky: Sky | None
+    rx_s: float
+    """When its last byte was read, on the caller's clock."""
 
 
 class FramesSeen(msgspec.Struct, frozen=True):
@@ -46,7 +48,7 @@ class ReceiverSession:
     ``host_gpst_ns`` gives the host clock in GPST nanoseconds for a ``now``, or None where it is
     not to be trusted. ``idle_s`` is the quiet time after which an unfinished frame is given up
     and an open epoch closed. ``max_future_ns`` is how far ahead of the host clock a receiver's
-    date is believed.
+    date is believed. ``stats`` goes on counting where an earlier connection ended.
     """
 
     def __init__(
@@ -56,8 +58,9 @@ class ReceiverSession:
         idle_s: float = 1.0,
         host_gpst_ns: Callable[[float], int | None] = no_host_clock,
         max_future_ns: int = DEFAULT_MAX_FUTURE_NS,
+        stats: StreamStats | None = None,
     ) -> None:
-        self._decoder = StreamDecoder(protocols=protocols, idle_s=idle_s)
+        self._decoder = StreamDecoder(protocols=protocols, idle_s=idle_s, stats=stats)
         self.stats = self._decoder.stats
         self._epochs = EpochAssembler(idle_s=idle_s)
         self._days = DayKeeper(max_future_ns=max_future_ns)
@@ -118,7 +121,7 @@ class ReceiverSession:
         for item in self._epochs.events():
             if isinstance(item, Epoch):
                 self.stats.epochs += 1
-                self._events.append(EpochSeen(self._dated(item, now), item.sky))
+                self._events.append(EpochSeen(self._dated(item, now), item.sky, item.rx_s))
             else:
                 self.stats.late[item.reason] += 1
 

@@ -7,6 +7,7 @@ sees: bytes in = bytes decoded + bytes skipped at any moment when nothing is hel
 from __future__ import annotations
 
 from collections import Counter
+
 import msgspec
 
 from bdgw.nmea import frame as nmea_frame
@@ -86,8 +87,14 @@ class StreamDecoder:
     unfinished frame is given up.
     """
 
-    def __init__(self, *, protocols: tuple[str, ...] = PROTOCOLS, idle_s: float = 1.0) -> None:
-        self.stats = StreamStats()
+    def __init__(
+        self,
+        *,
+        protocols: tuple[str, ...] = PROTOCOLS,
+        idle_s: float = 1.0,
+        stats: StreamStats | None = None,
+    ) -> None:
+        self.stats = stats or StreamStats()
         self._splitter = Splitter({name: _FRAMERS[name] for name in protocols}, idle_s=idle_s)
 
     def receive(self, data: bytes, *, now: float) -> None:

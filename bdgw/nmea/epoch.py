@@ -16,6 +16,7 @@ sending. It only tells the day.
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections import Counter
 from collections.abc import Iterator
 
@@ -48,6 +49,8 @@ class Epoch(msgspec.Struct, frozen=True, kw_only=True):
     date: dt.date | None
     fix: Fix
     sky: Sky | None
+    rx_s: float
+    """When its last sentence came, on the caller's clock."""
 
 
 class LateSentence(msgspec.Struct, frozen=True):
@@ -88,7 +91,7 @@ class EpochAssembler:
         self._leading: list[Sentence] = []
         self._closed: _Open | None = None
         self._out: list[Epoch | LateSentence] = []
-        self._last_at: float | None = None
+        self._last_at = -math.inf
         self._period_s = _ASSUMED_PERIOD_S
         self._end_key: _Key | None = None
         self._end_candidate: _Key | None = None
@@ -117,7 +120,7 @@ class EpochAssembler:
 
     def deadline(self) -> float | None:
         """When the idle time of the open epoch is over."""
-        if self._open is None or self._last_at is None:
+        if self._open is None:
             return None
         return self._last_at + self._idle_s
 
@@ -189,8 +192,6 @@ class EpochAssembler:
         self._leading.clear()
 
     def _is_gap(self, now: float) -> bool:
-        if self._last_at is None:
-            return False
         return now - self._last_at > max(_MIN_GAP_S, _GAP_PERIODS * self._period_s)
 
     def _close_at_gap(self) -> None:
@@ -225,6 +226,7 @@ class EpochAssembler:
                     date=date_of(open_.sentences),
                     fix=merge(open_.sentences),
                     sky=_sky(open_.sentences),
+                    rx_s=self._last_at,
                 )
             )
 

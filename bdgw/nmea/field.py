@@ -26,6 +26,7 @@ __all__ = [
     "non_negative",
     "number",
     "quality",
+    "station",
     "time_of_day_ns",
     "word",
 ]
@@ -34,6 +35,7 @@ Reader = Callable[[str], Any]
 
 _REMEMBERED = 1024
 _MAX_QUANTITY = 1e9
+_MAX_COUNT_DIGITS = 4
 
 
 class FieldError(ValueError):
@@ -77,12 +79,18 @@ def non_negative(text: str) -> float | None:
 
 @lru_cache(_REMEMBERED)
 def integer(text: str) -> int | None:
-    """Read an integer."""
+    """Read a count of up to four digits."""
     if not text:
         return None
-    if "_" in text:
-        raise FieldError(f"{text!r} is not a number")
+    if not text.isdigit() or len(text) > _MAX_COUNT_DIGITS:
+        raise FieldError(f"{text!r} is not a count")
     return int(text)
+
+
+@lru_cache(_REMEMBERED)
+def station(text: str) -> int | None:
+    """Read the number of a reference station; a name (NovAtel writes AAAA) is no number: None."""
+    return int(text) if text.isdigit() and len(text) <= _MAX_COUNT_DIGITS else None
 
 
 @lru_cache(_REMEMBERED)
@@ -123,10 +131,11 @@ def angle_deg(text: str) -> float | None:
 def _coordinate_deg(text: str, limit_deg: int) -> float:
     dot = text.find(".")
     split = (dot if dot >= 0 else len(text)) - 2
-    if split < 0 or not text[0].isdigit():
+    # Digits and one dot alone, or int() and float() would take signs, blanks and digit groups.
+    if not 0 <= split <= 3 or not text.replace(".", "", 1).isdigit():
         raise FieldError(f"{text!r} is not degrees and minutes")
-    minutes = _finite(text[split:])
-    if not 0.0 <= minutes < 60.0:
+    minutes = float(text[split:])
+    if minutes >= 60.0:
         raise FieldError(f"{text!r} has {minutes} minutes")
     # 1e-10 degree is 0.01 mm, finer than any receiver writes; it hides binary rounding.
     value = round(int(text[:split] or "0") + minutes / 60.0, 10)
@@ -143,7 +152,7 @@ def latitude_deg(text: str, hemisphere: str) -> float | None:
     if hemisphere == "N":
         return _coordinate_deg(text, 90)
     if hemisphere == "S":
-        return -_coordinate_deg(text, 90)
+        return 0.0 - _coordinate_deg(text, 90)  # never -0.0
     raise FieldError(f"{hemisphere!r} is not N or S")
 
 
@@ -155,7 +164,7 @@ def longitude_deg(text: str, hemisphere: str) -> float | None:
     if hemisphere == "E":
         return _coordinate_deg(text, 180)
     if hemisphere == "W":
-        return -_coordinate_deg(text, 180)
+        return 0.0 - _coordinate_deg(text, 180)
     raise FieldError(f"{hemisphere!r} is not E or W")
 
 
@@ -177,7 +186,7 @@ def time_of_day_ns(text: str) -> int | None:
 
 
 def _date(day: str, month: str, year: str) -> dt.date:
-    if not (day + month + year).isdigit():
+    if not (day + month + year).isdigit() or len(year) not in (2, 4):
         raise FieldError(f"{day}-{month}-{year} is not a date")
     full = int(year)
     if len(year) == 2:

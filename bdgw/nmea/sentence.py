@@ -28,6 +28,7 @@ from bdgw.nmea.field import (
     non_negative,
     number,
     quality,
+    station,
     time_of_day_ns,
     word,
 )
@@ -213,7 +214,7 @@ _ROWS = {
             (number, 9),
             (number, 11),
             (non_negative, 13),
-            (integer, 14),
+            (station, 14),
         ),
         position=2,
         void=(6, "0"),
@@ -244,7 +245,7 @@ _ROWS = {
             (number, 9),
             (number, 10),
             (non_negative, 11),
-            (integer, 12),
+            (station, 12),
             (character, 13),
         ),
         position=2,
@@ -273,6 +274,10 @@ _ROWS = {
     "VTG": _Row(Vtg, 10, ((angle_deg, 1), (non_negative, 5), (non_negative, 7), (character, 9))),
 }
 _PADDING = [""] * 16
+_SIGNAL_BY_TEXT = {"": None} | {
+    text: value for value in range(16) for text in (f"{value:X}", f"{value:x}", f"{value:02X}")
+}
+"""Signal ids (4.10 and later): one hexadecimal digit."""
 
 
 def decode(data: bytes) -> Sentence | Unsupported | Malformed:
@@ -358,7 +363,7 @@ def _decode_gsv(talker: str, fields: list[str]) -> Gsv:
     total, index = SMALL_INTEGER[fields[1]] or 1, SMALL_INTEGER[fields[2]] or 1
     if leftover > 1 or index > total:
         raise FieldError(f"part {index} of {total} with {len(fields) - 4} satellite fields")
-    signal = int(fields[-1], 16) if leftover and fields[-1] else None
+    signal = _SIGNAL_BY_TEXT[fields[-1]] if leftover else None
     by_text = SATELLITE_BY_TEXT[SYSTEM_BY_TALKER.get(talker, "")]
     numbers = fields[4:stop:4]
     satellites = [

@@ -13,6 +13,8 @@ from bdgw.model import Alarm, DeviceFix, Fix, FixKind, Sky, Solver, TimeQuality,
 
 __all__ = [
     "OFFLINE",
+    "ONLINE",
+    "VERSION",
     "FixPayload",
     "alarm_payload",
     "connection_payload",
@@ -156,6 +158,7 @@ def connection_payload(gateway: str, state: str, *, boot: str, posix_ns: int | N
     return _encoder.encode(value)
 
 
+ONLINE = "online"
 OFFLINE = "offline"
 
 

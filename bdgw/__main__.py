@@ -1,0 +1,5 @@
+"""``python -m bdgw``."""
+
+from bdgw.cli import main
+
+main()

@@ -1,0 +1,107 @@
+"""The routes. What they answer comes from a ``StatusSource``, which the composition root gives."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, Protocol
+
+import msgspec
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from bdgw.api.auth import Token, authoriser
+
+__all__ = ["StatusSource", "build_api"]
+
+_encode = msgspec.json.Encoder().encode
+
+
+class StatusSource(Protocol):
+    """What the API needs to know of the gateway."""
+
+    def full(self) -> dict[str, Any]:
+        """Everything that the status shows."""
+        ...
+
+    def failures(self) -> list[str]:
+        """Why the data plane does not work; empty when it does."""
+        ...
+
+
+class JsonResponse(Response):
+    """A value as JSON, encoded by msgspec."""
+
+    media_type = "application/json"
+
+    def render(self, content: object) -> bytes:
+        """Encode the value."""
+        return _encode(content)
+
+
+class ProblemResponse(JsonResponse):
+    """An error as an RFC 9457 problem document."""
+
+    media_type = "application/problem+json"
+
+
+def _problem(status: int, detail: str, headers: dict[str, str] | None = None) -> ProblemResponse:
+    return ProblemResponse(
+        {
+            "type": "about:blank",
+            "title": HTTPStatus(status).phrase,
+            "status": status,
+            "detail": detail,
+        },
+        status_code=status,
+        headers=headers,
+    )
+
+
+def build_api(
+    status: StatusSource, *, tokens: tuple[Token, ...], anonymous: str, version: str
+) -> FastAPI:
+    """Make the ASGI application.
+
+    ``anonymous`` is the role of requests without a token (``none`` or ``read``).
+    """
+    app = FastAPI(
+        title="bdgw",
+        version=version,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        default_response_class=JsonResponse,
+    )
+    may_read = Depends(authoriser(tokens, anonymous=anonymous, role="read"))
+
+    @app.exception_handler(HTTPException)
+    async def _http_error(_request: Request, error: HTTPException) -> Response:
+        headers = dict(error.headers) if error.headers else None
+        return _problem(error.status_code, str(error.detail), headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def _bad_request(_request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return _problem(422, f"{where}: {first['msg']}")
+
+    @app.get("/api/v1/status", dependencies=[may_read])
+    async def get_status() -> JsonResponse:
+        """The whole state of the gateway."""
+        return JsonResponse(status.full())
+
+    @app.get("/api/v1/openapi.json", dependencies=[may_read])
+    async def get_openapi() -> JsonResponse:
+        """The description of this API."""
+        return JsonResponse(app.openapi())
+
+    @app.get("/healthz")
+    async def get_health() -> JsonResponse:
+        """Whether the data plane works: 200 or 503. Open to all, and tells no more than that."""
+        is_healthy = not status.failures()
+        return JsonResponse(
+            {"status": "ok" if is_healthy else "failing"}, status_code=200 if is_healthy else 503
+        )
+
+    return app

@@ -1,0 +1,402 @@
+"""The composition root: the one place where concrete classes meet.
+
+Reading ``Gateway.run`` is reading the architecture: sinks are started before sources and stopped
+after them, and everything that runs is a named task of one group.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import secrets
+from collections.abc import Callable
+from functools import partial
+
+import structlog
+
+from bdgw import __version__
+from bdgw.api.app import build_api
+from bdgw.api.auth import Token
+from bdgw.api.server import ApiServer
+from bdgw.config import BrokerConfig, Config, DeviceConfig, MatchConfig
+from bdgw.errors import ConfigError
+from bdgw.hostclock import HostClock
+from bdgw.hub import DomainEvent, Hub
+from bdgw.intake import DeviceFacts, Intake
+from bdgw.model import Alarm, ConnectionState, DeviceState, DeviceStatus, Via
+from bdgw.publish import payload, topics
+from bdgw.publish.embedded import EmbeddedBroker
+from bdgw.publish.mqtt import MqttPublisher, MqttSettings, Presence
+from bdgw.publish.outbox import MemoryOutbox
+from bdgw.publish.sink import PublishingSink
+from bdgw.receiver import (
+    DEFAULT_MAX_FUTURE_NS,
+    EpochSeen,
+    FramesSeen,
+    ReceiverEvent,
+    ReceiverSession,
+)
+from bdgw.receivers import (
+    DeviceSpec,
+    Endpoint,
+    Epoch,
+    FileEndpoint,
+    Good,
+    ListenerSpec,
+    MatchRule,
+    PeerRule,
+    ReceiverPool,
+    RegistrationRule,
+    SentenceRule,
+    SerialEndpoint,
+    Skipped,
+    SystemClock,
+    TcpListenEndpoint,
+    UdpListenEndpoint,
+    UnknownPolicy,
+    Verdict,
+    parse_endpoint,
+    raise_descriptor_limit,
+)
+from bdgw.status import GatewayStatus
+from bdgw.wire.splitter import Skipped as SkippedBytes
+
+__all__ = ["Gateway", "check"]
+
+_HEALTH_PERIOD_S = 10.0
+_DRAIN_S = 3.0
+_SYNCHRONISED_MAX_FUTURE_NS = 2_000_000_000
+_LOCAL_IDLE_S = 0.3
+_NETWORK_IDLE_S = 2.0
+"""A DTU may cut a sentence in two packets a second apart; a serial line never pauses that long."""
+
+_log = structlog.get_logger(__name__)
+
+
+def check(config: Config) -> None:
+    """Build everything that can be built without opening anything.
+
+    Raises:
+        ConfigError: values that are right alone do not fit together, or a secret is missing.
+    """
+    _device_specs(config)
+    _listener_specs(config)
+    if config.broker.password is not None:
+        config.broker.password.read()
+    _tokens(config)
+    if config.broker.url != "embedded":
+        _mqtt_settings(config, config.broker.url)
+
+
+class Gateway:
+    """One gateway from a checked configuration."""
+
+    def __init__(self, config: Config, *, rng: random.Random | None = None) -> None:
+        """Prepare; nothing is opened yet.
+
+        Raises:
+            ConfigError: see ``check``.
+        """
+        check(config)
+        self._config = config
+        self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
+        self._boot = secrets.token_hex(4)
+        self._clock = SystemClock()
+        self._host_clock = HostClock()
+        self._hub = Hub()
+        self._outbox = MemoryOutbox()
+        self._sink = PublishingSink(
+            config.gateway.id, self._outbox, monotonic_s=self._clock.monotonic_s
+        )
+        self._hub.subscribe(self._sink)
+        self._health_due = asyncio.Event()
+        self.intake = Intake(
+            [_facts(device) for device in config.device],
+            self._hub,
+            boot=self._boot,
+            utc_ns=self._clock.utc_ns,
+            monotonic_s=self._clock.monotonic_s,
+        )
+        self._pool = self._build_pool()
+        self.broker_url: str | None = None
+        self.api_url: str | None = None
+        self.status: GatewayStatus | None = None
+
+    async def run(self, stop: asyncio.Event, *, on_ready: Callable[[], None] | None = None) -> None:
+        """Serve until ``stop`` is set; ``on_ready`` is called when everything has been started.
+
+        Raises:
+            UnavailableError: the embedded broker or the API's address cannot be had.
+        """
+        raise_descriptor_limit()
+        async with contextlib.AsyncExitStack() as stack:
+            broker = await self._enter_broker(stack)
+            publisher = self._build_publisher(broker)
+            self.status = self._build_status(publisher, broker)
+            api = self._build_api(self.status)
+            async with asyncio.TaskGroup() as group:
+                publishing = group.create_task(publisher.run(), name="mqtt publisher")
+                if api is not None:
+                    group.create_task(api.run(), name="api")
+                health = group.create_task(self._tell_health(self.status), name="health")
+                receiving = group.create_task(self._pool.run(), name="receivers")
+                _log.info(
+                    "gateway_started",
+                    gateway=self._config.gateway.id,
+                    boot=self._boot,
+                    version=__version__,
+                    broker=self.broker_url,
+                    api=self.api_url,
+                    devices=len(self._config.device),
+                )
+                if on_ready is not None:
+                    on_ready()
+                await stop.wait()
+                for task in (receiving, health):
+                    task.cancel()
+                await asyncio.wait((receiving, health))
+                await publisher.stop(_DRAIN_S)
+                await publishing
+                if api is not None:
+                    api.stop()
+        _log.info("gateway_stopped", gateway=self._config.gateway.id)
+
+    def is_drained(self) -> bool:
+        """Whether every device has ended and the broker has all that they said."""
+        has_ended = all(item.status is DeviceStatus.ENDED for item in self._pool.snapshots())
+        held = self._outbox.snapshot(now_s=self._clock.monotonic_s()).depth
+        return has_ended and held == 0
+
+    def delivered(self) -> int:
+        """Messages that the broker has acknowledged."""
+        return self._outbox.snapshot(now_s=self._clock.monotonic_s()).acked
+
+    async def _enter_broker(self, stack: contextlib.AsyncExitStack) -> EmbeddedBroker | None:
+        config = self._config.broker
+        if config.url != "embedded":
+            self.broker_url = config.url
+            return None
+        host, port = _host_port(config.listen or "127.0.0.1:0")
+        broker = EmbeddedBroker(
+            self._config.gateway.state_dir,
+            host,
+            port,
+            user=config.username,
+            password=_password(config),
+            rng=self._rng,
+        )
+        await stack.enter_async_context(broker)
+        self.broker_url = broker.url
+        return broker
+
+    def _build_publisher(self, broker: EmbeddedBroker | None) -> MqttPublisher:
+        gateway, boot = self._config.gateway.id, self._boot
+        state = partial(payload.connection_payload, gateway, boot=boot)
+        presence = Presence(
+            topic=topics.connection(gateway),
+            online=lambda: state(payload.ONLINE, posix_ns=self._clock.utc_ns()),
+            lost=lambda: state(payload.OFFLINE, posix_ns=None),
+            offline=lambda: state(payload.OFFLINE, posix_ns=self._clock.utc_ns()),
+        )
+        url = broker.url if broker is not None else self._config.broker.url
+        return MqttPublisher(
+            _mqtt_settings(self._config, url),
+            self._outbox,
+            presence,
+            emit=self._on_connection,
+            rng=self._rng,
+        )
+
+    def _build_pool(self) -> ReceiverPool[ReceiverEvent]:
+        try:
+            return ReceiverPool(
+                _device_specs(self._config),
+                _listener_specs(self._config),
+                new_session=self._new_session,
+                classify=_classify,
+                emit=self.intake.take,
+                on_state=self._on_state,
+                clock=self._clock,
+                rng=self._rng,
+            )
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+
+    def _build_status(
+        self, publisher: MqttPublisher, broker: EmbeddedBroker | None
+    ) -> GatewayStatus:
+        return GatewayStatus(
+            gateway=self._config.gateway.id,
+            boot=self._boot,
+            intake=self.intake,
+            pool=self._pool,
+            outbox=self._outbox,
+            publisher=publisher,
+            broker=broker,
+            host_clock=self._host_clock,
+            utc_ns=self._clock.utc_ns,
+            monotonic_s=self._clock.monotonic_s,
+        )
+
+    def _build_api(self, status: GatewayStatus) -> ApiServer | None:
+        config = self._config.api
+        if config is None:
+            return None
+        app = build_api(
+            status,
+            tokens=_tokens(self._config),
+            anonymous=config.anonymous,
+            version=__version__,
+        )
+        host, port = _host_port(config.listen)
+        server = ApiServer(app, host=host, port=port)
+        shown = f"[{server.host}]" if ":" in server.host else server.host
+        self.api_url = f"http://{shown}:{server.port}"
+        return server
+
+    def _new_session(self, device: str) -> ReceiverSession:
+        record = self.intake.records[device]
+        is_trusted = self._host_clock.is_synchronised()
+        return ReceiverSession(
+            idle_s=_LOCAL_IDLE_S if record.facts.via is not Via.IP else _NETWORK_IDLE_S,
+            host_gpst_ns=self._host_clock.gpst_ns,
+            max_future_ns=_SYNCHRONISED_MAX_FUTURE_NS if is_trusted else DEFAULT_MAX_FUTURE_NS,
+            stats=record.stats,
+        )
+
+    def _on_state(self, state: DeviceState) -> None:
+        self._hub.publish(state)
+        self._health_due.set()
+
+    def _on_connection(self, event: ConnectionState | Alarm) -> None:
+        published: DomainEvent = event
+        self._hub.publish(published)
+
+    async def _tell_health(self, status: GatewayStatus) -> None:
+        """Publish the health summary at every change of a device and at a steady pace."""
+        while True:
+            self._sink.health(status.health())
+            self._health_due.clear()
+            await asyncio.sleep(1.0)  # several changes at once make one message
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_HEALTH_PERIOD_S):
+                    await self._health_due.wait()
+
+
+def _classify(event: ReceiverEvent) -> Verdict:
+    if isinstance(event, EpochSeen):
+        t_ns = event.fix.t_gpst_ns if event.fix.t_gpst_ns is not None else event.fix.tod_utc_ns
+        return None if t_ns is None else Epoch(t_ns / 1e9)
+    if isinstance(event, FramesSeen):
+        return Good(event.count)
+    if isinstance(event, SkippedBytes):
+        return Skipped(len(event.data))
+    return None
+
+
+def _facts(device: DeviceConfig) -> DeviceFacts:
+    return DeviceFacts(
+        id=device.id,
+        via=_via(_endpoint(device.url, f"device {device.id!r}")),
+        frame=device.frame,
+        frame_epoch_year=device.epoch,
+        sends_sky=device.sky,
+    )
+
+
+def _via(endpoint: Endpoint) -> Via:
+    if isinstance(endpoint, SerialEndpoint):
+        return Via.SERIAL
+    return Via.FILE if isinstance(endpoint, FileEndpoint) else Via.IP
+
+
+def _endpoint(url: str, owner: str) -> Endpoint:
+    try:
+        return parse_endpoint(url)
+    except ValueError as error:
+        raise ConfigError(f"{owner}: {error}") from None
+
+
+def _device_specs(config: Config) -> list[DeviceSpec]:
+    specs = []
+    for device in config.device:
+        owner = f"device {device.id!r}"
+        endpoint = _endpoint(device.url, owner)
+        try:
+            specs.append(
+                DeviceSpec(
+                    id=device.id,
+                    endpoint=endpoint,
+                    match=None if device.match is None else _match(device.match),
+                    silence_s=device.silence_s,
+                )
+            )
+        except ValueError as error:
+            raise ConfigError(f"{owner}: {error}") from None
+    return specs
+
+
+def _match(match: MatchConfig) -> MatchRule:
+    if match.registration is not None:
+        return RegistrationRule(data=match.registration.encode())
+    if match.registration_hex is not None:
+        return RegistrationRule.from_hex(match.registration_hex)
+    if match.registration_line is not None:
+        return RegistrationRule(data=match.registration_line.encode(), is_line=True)
+    if match.peer is not None:
+        return PeerRule(network=match.peer)
+    return SentenceRule(text=match.sentence or "")
+
+
+def _listener_specs(config: Config) -> list[ListenerSpec]:
+    specs = []
+    for listener in config.listener:
+        owner = f"listener {listener.url!r}"
+        endpoint = _endpoint(listener.url, owner)
+        if not isinstance(endpoint, TcpListenEndpoint | UdpListenEndpoint):
+            raise ConfigError(f"{owner}: only tcp-listen:// and udp-listen:// are listeners")
+        try:
+            specs.append(
+                ListenerSpec(
+                    endpoint=endpoint,
+                    unknown=UnknownPolicy(listener.unknown),
+                    identify_s=listener.identify_s,
+                )
+            )
+        except ValueError as error:
+            raise ConfigError(f"{owner}: {error}") from None
+    return specs
+
+
+def _mqtt_settings(config: Config, url: str) -> MqttSettings:
+    broker = config.broker
+    default_version = "3.1.1" if broker.url == "embedded" else "5"
+    return MqttSettings(
+        url=url,
+        client_id=broker.client_id or f"bdgw-{config.gateway.id}",
+        version=broker.version or default_version,  # type: ignore[arg-type]
+        username=broker.username,
+        password=_password(broker),
+        ca_file=broker.ca_file,
+        cert_file=broker.cert_file,
+        key_file=broker.key_file,
+    )
+
+
+def _password(broker: BrokerConfig) -> str | None:
+    return None if broker.password is None else broker.password.read().get_secret_value()
+
+
+def _tokens(config: Config) -> tuple[Token, ...]:
+    if config.api is None:
+        return ()
+    return tuple(
+        Token(name=token.name, role=token.role, secret=token.secret.read().get_secret_value())
+        for token in config.api.tokens
+    )
+
+
+def _host_port(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - an empty host is asked for

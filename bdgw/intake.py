@@ -1,0 +1,109 @@
+"""From what sessions say to what the gateway publishes.
+
+Numbers the fixes of a device, keeps back the implausible ones, and counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from bdgw.hub import Hub, SkySeen
+from bdgw.model import Alarm, DeviceFix, FixKind, TimeQuality, Via
+from bdgw.receiver import EpochSeen, ReceiverEvent
+from bdgw.stream import StreamStats
+from bdgw.timescale import format_utc
+
+__all__ = ["DeviceFacts", "DeviceRecord", "Intake"]
+
+
+class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the configuration says of a device and every fix of it repeats."""
+
+    id: str
+    via: Via
+    frame: str | None = None
+    frame_epoch_year: float | None = None
+    sends_sky: bool = False
+
+
+class DeviceRecord:
+    """What has come of one device since the gateway started."""
+
+    __slots__ = ("facts", "fix_counts", "last", "quarantined", "seq", "stats", "was_implausible")
+
+    def __init__(self, facts: DeviceFacts) -> None:
+        self.facts = facts
+        self.stats = StreamStats()
+        self.seq = 0
+        self.last: DeviceFix | None = None
+        self.fix_counts = dict.fromkeys(FixKind, 0)
+        self.quarantined = 0
+        self.was_implausible = False
+
+
+class Intake:
+    """One for the gateway. ``utc_ns`` and ``monotonic_s`` are the host's clocks."""
+
+    def __init__(
+        self,
+        devices: list[DeviceFacts],
+        hub: Hub,
+        *,
+        boot: str,
+        utc_ns: Callable[[], int],
+        monotonic_s: Callable[[], float],
+    ) -> None:
+        self.records = {facts.id: DeviceRecord(facts) for facts in devices}
+        self._hub = hub
+        self._boot = boot
+        self._utc_ns = utc_ns
+        self._monotonic_s = monotonic_s
+
+    def take(self, device: str, event: ReceiverEvent, _now: float) -> None:
+        """Take one event of a device's session."""
+        if not isinstance(event, EpochSeen):
+            return
+        record = self.records[device]
+        if event.fix.time_quality is TimeQuality.IMPLAUSIBLE:
+            self._quarantine(record, event)
+            return
+        record.was_implausible = False
+        facts = record.facts
+        age_ns = int((self._monotonic_s() - event.rx_s) * 1e9)
+        item = DeviceFix(
+            device=device,
+            boot=self._boot,
+            seq=record.seq,
+            fix=event.fix,
+            via=facts.via,
+            t_rx_utc_ns=self._utc_ns() - age_ns,
+            rx_mono_s=event.rx_s,
+            frame=facts.frame,
+            frame_epoch_year=facts.frame_epoch_year,
+        )
+        record.seq += 1
+        record.last = item
+        record.fix_counts[event.fix.kind] += 1
+        self._hub.publish(item)
+        if facts.sends_sky and event.sky is not None:
+            self._hub.publish(SkySeen(device=device, sky=event.sky))
+
+    def _quarantine(self, record: DeviceRecord, event: EpochSeen) -> None:
+        """Count a fix whose date cannot be; one alarm when it begins."""
+        record.quarantined += 1
+        if record.was_implausible:
+            return
+        record.was_implausible = True
+        t_gpst_ns = event.fix.t_gpst_ns
+        claimed = "a time before 1980" if t_gpst_ns is None else format_utc(t_gpst_ns)
+        self._hub.publish(
+            Alarm(
+                kind="time_implausible",
+                device=record.facts.id,
+                text=f"the receiver says {claimed}; its fixes are kept back until that ends",
+                t_utc_ns=self._utc_ns(),
+                fields={"t_claimed": claimed},
+            )
+        )

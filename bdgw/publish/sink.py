@@ -1,0 +1,68 @@
+"""The sink between the hub and the outbox: which event becomes which message in which lane."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bdgw.hub import DomainEvent, SkySeen
+from bdgw.model import Alarm, DeviceFix
+from bdgw.publish import payload, topics
+from bdgw.publish.outbox import Lane, Outbox
+
+__all__ = ["FIX_SCHEMA", "PublishingSink"]
+
+FIX_SCHEMA = "bdgw/fix/1"
+_FIX_EXPIRY_S = 3600
+"""A live fix that no subscriber has fetched by then is history (MQTT 5 message expiry)."""
+
+
+class PublishingSink:
+    """Takes domain events and puts messages into the outbox; never blocks."""
+
+    def __init__(self, gateway: str, outbox: Outbox, *, monotonic_s: Callable[[], float]) -> None:
+        self._gateway = gateway
+        self._outbox = outbox
+        self._monotonic_s = monotonic_s
+
+    def offer(self, event: DomainEvent) -> None:
+        """Queue what is published of an event; other events are not for subscribers."""
+        if isinstance(event, DeviceFix):
+            self._outbox.put(
+                topic=topics.fix(self._gateway, event.device),
+                payload=payload.device_fix_payload(self._gateway, event),
+                lane=Lane.LIVE,
+                now_s=self._monotonic_s(),
+                retain=True,
+                supersede_key=event.device,
+                expiry_s=_FIX_EXPIRY_S,
+                schema=FIX_SCHEMA,
+            )
+        elif isinstance(event, SkySeen):
+            self._outbox.put(
+                topic=topics.sky(self._gateway, event.device),
+                payload=payload.sky_payload(self._gateway, event.device, event.sky),
+                lane=Lane.LIVE,
+                now_s=self._monotonic_s(),
+                qos=0,
+                schema="bdgw/sky/1",
+            )
+        elif isinstance(event, Alarm):
+            self._outbox.put(
+                topic=topics.alarm(self._gateway, event.kind),
+                payload=payload.alarm_payload(self._gateway, event),
+                lane=Lane.ALARM,
+                now_s=self._monotonic_s(),
+                schema="bdgw/alarm/1",
+            )
+
+    def health(self, value: dict[str, object]) -> None:
+        """Queue the health summary; a newer one replaces one that still waits."""
+        self._outbox.put(
+            topic=topics.health(self._gateway),
+            payload=payload.encode(value),
+            lane=Lane.STATE,
+            now_s=self._monotonic_s(),
+            retain=True,
+            supersede_key="health",
+            schema="bdgw/health/1",
+        )

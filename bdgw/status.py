@@ -1,0 +1,205 @@
+"""The state of the gateway as plain values, for the API and for the health message.
+
+Built from snapshots, never from a driver; keys carry units and unknown is absent. Health is
+decoded frames, acknowledged publishes and moving epochs, never an open socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from bdgw import __version__, timescale
+from bdgw.hostclock import HostClock
+from bdgw.intake import DeviceRecord, Intake
+from bdgw.model import DeviceStatus
+from bdgw.offline import stats_fields
+from bdgw.publish.embedded import EmbeddedBroker
+from bdgw.publish.mqtt import MqttPublisher
+from bdgw.publish.outbox import Outbox
+from bdgw.publish.payload import VERSION, fix_payload, format_posix
+from bdgw.receivers import ListenerSnapshot, ReceiverPool, ReceiverSnapshot
+
+__all__ = ["GatewayStatus"]
+
+HEALTH_VALID_S = 60
+_GRACE_S = 30.0
+"""A broker restart or a receiver that is being replugged is not yet a failure of the gateway."""
+
+
+class GatewayStatus:
+    """Answers how the gateway is doing; every call looks anew."""
+
+    def __init__(
+        self,
+        *,
+        gateway: str,
+        boot: str,
+        intake: Intake,
+        pool: ReceiverPool[Any],
+        outbox: Outbox,
+        publisher: MqttPublisher,
+        broker: EmbeddedBroker | None,
+        host_clock: HostClock,
+        utc_ns: Callable[[], int],
+        monotonic_s: Callable[[], float],
+    ) -> None:
+        self._gateway = gateway
+        self._boot = boot
+        self._intake = intake
+        self._pool = pool
+        self._outbox = outbox
+        self._publisher = publisher
+        self._broker = broker
+        self._host_clock = host_clock
+        self._utc_ns = utc_ns
+        self._monotonic_s = monotonic_s
+        self._started_s = monotonic_s()
+
+    def full(self) -> dict[str, Any]:
+        """Everything that the REST status shows."""
+        return {
+            **self._head(),
+            "version": __version__,
+            "uptime_s": round(self._monotonic_s() - self._started_s, 3),
+            "is_healthy": not self.failures(),
+            "failures": self.failures(),
+            "clock": self._clock(),
+            "mqtt": self._mqtt(),
+            "outbox": _present(
+                msgspec.to_builtins(self._outbox.snapshot(now_s=self._monotonic_s()))
+            ),
+            "devices": [
+                self._device(snapshot, self._intake.records[snapshot.device])
+                for snapshot in self._pool.snapshots()
+            ],
+            "listeners": [_listener(snapshot) for snapshot in self._pool.listener_snapshots()],
+        }
+
+    def health(self) -> dict[str, Any]:
+        """The summary that is published and retained."""
+        outbox = self._outbox.snapshot(now_s=self._monotonic_s())
+        devices = []
+        for snapshot in self._pool.snapshots():
+            record = self._intake.records[snapshot.device]
+            devices.append(
+                _present(
+                    {
+                        "dev": snapshot.device,
+                        "status": snapshot.status.value,
+                        "reason": snapshot.reason,
+                        "since": format_posix(snapshot.since_utc_ns),
+                        "fix": record.last.fix.kind.value if record.last else None,
+                        "last_data_age_s": _rounded(snapshot.last_data_age_s),
+                        "fixes": record.seq,
+                        "quarantined": record.quarantined,
+                    }
+                )
+            )
+        return {
+            **self._head(),
+            "valid_for_s": HEALTH_VALID_S,
+            "is_healthy": not self.failures(),
+            "devices": devices,
+            "outbox": _present(
+                {
+                    "depth": outbox.depth,
+                    "bytes": outbox.bytes,
+                    "dropped": sum(outbox.dropped.values()),
+                    "oldest_unacked_age_s": _rounded(outbox.oldest_unacked_age_s),
+                }
+            ),
+        }
+
+    def failures(self) -> list[str]:
+        """Why the data plane does not work, in plain words; empty when it does."""
+        reasons = []
+        mqtt = self._publisher.snapshot()
+        away_s = (self._utc_ns() - mqtt.since_utc_ns) / 1e9
+        if not mqtt.is_connected and away_s > _GRACE_S:
+            reasons.append(f"broker: not connected for {away_s:.0f} s: {mqtt.reason}")
+        waiting_s = mqtt.oldest_unacked_age_s
+        if mqtt.is_connected and waiting_s is not None and waiting_s > _GRACE_S:
+            reasons.append(f"broker: nothing acknowledged for {waiting_s:.0f} s")
+        devices = self._pool.snapshots()
+        if devices and all(_is_down(device) for device in devices):
+            reasons.append(f"receivers: none of {len(devices)} has delivered for {_GRACE_S:.0f} s")
+        return reasons
+
+    def _head(self) -> dict[str, Any]:
+        return {
+            "v": VERSION,
+            "gw": self._gateway,
+            "boot": self._boot,
+            "t": format_posix(self._utc_ns()),
+        }
+
+    def _clock(self) -> dict[str, Any]:
+        now = self._host_clock.gpst_ns(0.0)
+        day = None if now is None else timescale.utc_from_gpst(now)[0]
+        return _present(
+            {
+                "is_set": self._host_clock.is_set(),
+                "is_synchronised": self._host_clock.is_synchronised(),
+                "gpst_minus_utc_s": None if day is None else timescale.leap_seconds(day),
+                "leap_table_valid_until": timescale.LEAP_TABLE_VALID_UNTIL.isoformat(),
+                "is_leap_table_expired": (
+                    None if day is None else day > timescale.LEAP_TABLE_VALID_UNTIL
+                ),
+            }
+        )
+
+    def _mqtt(self) -> dict[str, Any]:
+        snapshot = self._publisher.snapshot()
+        value = msgspec.to_builtins(snapshot)
+        value["since"] = format_posix(value.pop("since_utc_ns"))
+        if self._broker is not None:
+            value["embedded"] = _present(msgspec.to_builtins(self._broker.snapshot()))
+        return _present(value)
+
+    def _device(self, snapshot: ReceiverSnapshot, record: DeviceRecord) -> dict[str, Any]:
+        value = msgspec.to_builtins(snapshot)
+        value["dev"] = value.pop("device")
+        value["url"] = value.pop("endpoint")
+        value["since"] = format_posix(value.pop("since_utc_ns"))
+        value["fixes"] = record.seq
+        value["fix_counts"] = {kind.value: n for kind, n in record.fix_counts.items() if n}
+        value["quarantined"] = record.quarantined
+        counts = stats_fields(record.stats)
+        counts["late"] = dict(record.stats.late)
+        value["stream"] = counts
+        if record.last is not None:
+            last = fix_payload(
+                record.last.fix,
+                via=record.last.via,
+                frame=record.last.frame,
+                epoch=record.last.frame_epoch_year,
+            )
+            last.seq = record.last.seq
+            last.t_rx = format_posix(record.last.t_rx_utc_ns)
+            value["last_fix"] = msgspec.to_builtins(last)
+        return _present(value)
+
+
+def _listener(snapshot: ListenerSnapshot) -> dict[str, Any]:
+    value = _present(msgspec.to_builtins(snapshot))
+    for peer, shown in zip(snapshot.quarantined, value.get("quarantined", []), strict=True):
+        shown["head_hex"] = peer.head.hex()
+        del shown["head"]
+    return value
+
+
+def _is_down(snapshot: ReceiverSnapshot) -> bool:
+    is_good = snapshot.status in (DeviceStatus.STREAMING, DeviceStatus.ENDED)
+    return not is_good and snapshot.status_age_s > _GRACE_S
+
+
+def _present(value: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what is unknown."""
+    return {key: item for key, item in value.items() if item is not None}
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)

@@ -1,0 +1,394 @@
+"""Devices that dial in: told apart, turned away, taken over, and a listener that dies."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import resource
+import socket
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from bdgw.model import DeviceStatus
+from bdgw.receivers import (
+    DeviceSpec,
+    ListenerSpec,
+    MatchRule,
+    PeerRule,
+    RegistrationRule,
+    SentenceRule,
+    TcpListenEndpoint,
+    UnknownPolicy,
+)
+from tests.receivers.rig import Rig, running
+
+ANY_PORT = TcpListenEndpoint(host="127.0.0.1", port=0)
+QUARANTINE = ListenerSpec(endpoint=ANY_PORT, unknown=UnknownPolicy.QUARANTINE, max_quarantined=2)
+
+
+def device(name: str, rule: MatchRule | None = None, **limits: float) -> DeviceSpec:
+    return DeviceSpec(id=name, endpoint=ANY_PORT, match=rule, **limits)  # type: ignore[arg-type] # every limit is a float
+
+
+@contextlib.asynccontextmanager
+async def dialled(port: int, source: str = "127.0.0.1") -> AsyncIterator[Modem]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
+    try:
+        yield Modem(reader, writer)
+    finally:
+        writer.transport.abort()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+class Modem:
+    """The device's end of a connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    def say(self, data: bytes) -> None:
+        self.writer.write(data)
+
+    async def is_hung_up(self) -> bool:
+        try:
+            async with asyncio.timeout(10.0):
+                return await self.reader.read() == b""
+        except ConnectionError:
+            return True
+
+    @property
+    def address(self) -> str:
+        host, port = self.writer.get_extra_info("sockname")[:2]
+        return f"{host}:{port}"
+
+
+@pytest.mark.parametrize(
+    ("rule_a", "rule_b", "hello_a", "hello_b", "fed_a", "fed_b"),
+    [
+        (
+            RegistrationRule(data=b"A1"),
+            RegistrationRule.from_hex("00 FF 0A"),
+            b"A1$a\n",
+            b"\x00\xff\x0a$b\n",
+            [b"$a"],
+            [b"$b"],
+        ),
+        (
+            RegistrationRule(data=b"DTU-1", is_line=True),
+            RegistrationRule(data=b"DTU-10", is_line=True),
+            b"DTU-1\r\n$a\n",
+            b"DTU-10\n$b\n",
+            [b"$a"],
+            [b"$b"],
+        ),
+        (
+            SentenceRule(text="$PDTU,017"),
+            SentenceRule(text="$PDTU,018"),
+            b"$first\n$PDTU,017*00\n$a\n",
+            b"$PDTU,018*00\n$b\n",
+            [b"$first", b"$PDTU,017*00", b"$a"],
+            [b"$PDTU,018*00", b"$b"],
+        ),
+        (
+            PeerRule(network="127.0.0.1"),
+            PeerRule(network="127.0.0.0/8"),
+            b"$a\n",
+            b"$b\n",
+            [b"$a"],
+            [b"$b"],
+        ),
+    ],
+    ids=["bytes", "line", "sentence", "peer"],
+)
+async def test_two_devices_share_a_listener(
+    rule_a: MatchRule,
+    rule_b: MatchRule,
+    hello_a: bytes,
+    hello_b: bytes,
+    fed_a: list[bytes],
+    fed_b: list[bytes],
+) -> None:
+    rig = Rig(device("a", rule_a), device("b", rule_b))
+    async with running(rig):
+        port = await rig.port_of()
+        async with dialled(port) as modem_a, dialled(port, "127.0.0.2") as modem_b:
+            modem_b.say(hello_b)
+            for byte in hello_a:
+                modem_a.say(bytes([byte]))
+                await asyncio.sleep(0)
+            await rig.until(lambda: rig.events == {"a": fed_a, "b": fed_b})
+            assert rig.status("a") is rig.status("b") is DeviceStatus.STREAMING
+            assert rig.pool.write("b", b"correction")
+            assert await modem_b.reader.readexactly(10) == b"correction"
+
+
+async def test_the_only_device_needs_no_rule_and_comes_back() -> None:
+    rig = Rig(device("a"))
+    async with running(rig):
+        port = await rig.port_of()
+        assert rig.status("a") is DeviceStatus.CONNECTING
+        async with dialled(port) as modem:
+            modem.say(b"$one\n$ha")
+            await rig.until(lambda: rig.events["a"] == [b"$one"])
+        await rig.until(lambda: rig.status("a") is DeviceStatus.DOWN)
+        assert "waiting for it to come again" in rig.states["a"][-1].reason
+        async with dialled(port) as modem:
+            modem.say(b"lf\n$two\n")
+            await rig.until(lambda: rig.events["a"] == [b"$one", b"rest:$ha", b"lf", b"$two"])
+        (shot,) = rig.pool.snapshots()
+        assert shot.n_connections == 2
+
+
+async def test_every_byte_arrives_in_order() -> None:
+    rng = random.Random(3)
+    lines = [b"$%d,%s" % (i, b"y" * rng.randrange(300)) for i in range(3000)]
+    data = b"ID" + b"".join(line + b"\n" for line in lines)
+    rig = Rig(device("a", RegistrationRule(data=b"ID")), device("b", RegistrationRule(data=b"X")))
+    async with running(rig):
+        async with dialled(await rig.port_of()) as modem:
+            at = 0
+            while at < len(data):
+                size = rng.choice([1, 50, 5000])
+                modem.say(data[at : at + size])
+                await modem.writer.drain()
+                at += size
+            await rig.until(lambda: len(rig.events["a"]) >= len(lines))
+        assert rig.events == {"a": lines, "b": []}
+
+
+async def test_unknown_peers_are_refused_and_counted() -> None:
+    rig = Rig(device("a", RegistrationRule(data=b"A1")))
+    async with running(rig):
+        async with dialled(await rig.port_of()) as modem:
+            modem.say(b"GET / HTTP/1.1\r\n")
+            assert await modem.is_hung_up()
+        (shot,) = rig.pool.listener_snapshots()
+        assert (shot.n_refused, shot.quarantined, rig.events["a"]) == (1, (), [])
+
+
+async def test_unknown_peers_are_quarantined_within_bounds() -> None:
+    rig = Rig(device("a", RegistrationRule(data=b"A1")), listeners=(QUARANTINE,))
+    async with running(rig):
+        port = await rig.port_of()
+        async with dialled(port) as first, dialled(port) as second, dialled(port) as third:
+            for count, modem in enumerate((first, second), start=1):
+                modem.say(b"$who" + b"z" * 996)
+                await rig.until(
+                    lambda count=count: (  # type: ignore[misc] # a default binds the loop variable
+                        sum(peer.bytes_in for peer in rig.pool.listener_snapshots()[0].quarantined)
+                        == 1000 * count
+                    )
+                )
+            (shot,) = rig.pool.listener_snapshots()
+            assert [peer.peer for peer in shot.quarantined] == [first.address, second.address]
+            assert shot.quarantined[0].head == b"$who" + b"z" * 124
+            third.say(b"?")
+            assert await first.is_hung_up()
+            (shot,) = rig.pool.listener_snapshots()
+            assert [peer.peer for peer in shot.quarantined] == [second.address, third.address]
+            assert shot.n_refused == 1
+        await rig.until(lambda: rig.pool.listener_snapshots()[0].quarantined == ())
+        assert rig.events["a"] == []
+
+
+async def test_who_says_nothing_is_turned_away_in_time() -> None:
+    listener = ListenerSpec(endpoint=ANY_PORT, identify_s=0.1)
+    rig = Rig(device("a", RegistrationRule(data=b"A1")), listeners=(listener,))
+    async with running(rig):
+        async with dialled(await rig.port_of()) as modem:
+            assert await modem.is_hung_up()
+        assert rig.pool.listener_snapshots()[0].n_refused == 1
+
+
+async def test_a_flood_of_mute_connections_does_not_lock_devices_out() -> None:
+    listener = ListenerSpec(endpoint=ANY_PORT, max_unidentified=4)
+    rig = Rig(device("a", RegistrationRule(data=b"A1")), listeners=(listener,))
+    async with running(rig), contextlib.AsyncExitStack() as stack:
+        port = await rig.port_of()
+        for _ in range(20):
+            await stack.enter_async_context(dialled(port))
+        await rig.until(lambda: rig.pool.listener_snapshots()[0].n_accepted == 20)
+        shot = rig.pool.listener_snapshots()[0]
+        assert (shot.n_identifying, shot.n_refused) == (4, 16)
+        modem = await stack.enter_async_context(dialled(port))
+        modem.say(b"A1$one\n")
+        await rig.until(lambda: rig.events["a"] == [b"$one"])
+
+
+async def test_the_newest_connection_of_a_device_takes_over() -> None:
+    rig = Rig(device("a", RegistrationRule(data=b"A1")))
+    async with running(rig):
+        port = await rig.port_of()
+        async with dialled(port) as old, dialled(port) as new:
+            old.say(b"A1$one\n$ha")
+            await rig.until(lambda: rig.events["a"] == [b"$one"])
+            new.say(b"A1$two\n")
+            await rig.until(lambda: rig.events["a"] == [b"$one", b"rest:$ha", b"$two"])
+            assert await old.is_hung_up()
+            (shot,) = rig.pool.snapshots()
+            assert shot.peer == new.address
+            assert shot.n_lost == {"taken_over": 1}
+            assert DeviceStatus.DOWN not in rig.statuses("a")
+            assert rig.pool.listener_snapshots()[0].n_taken_over == 1
+
+
+async def test_two_modems_with_one_identity_are_named() -> None:
+    rig = Rig(device("a", RegistrationRule(data=b"A1")))
+    async with running(rig), contextlib.AsyncExitStack() as stack:
+        port = await rig.port_of()
+        for i in range(5):
+            modem = await stack.enter_async_context(dialled(port, f"127.0.0.{1 + i % 2}"))
+            modem.say(b"A1$%d\n" % i)
+            await rig.until(lambda i=i: b"$%d" % i in rig.events["a"])  # type: ignore[misc] # a default binds the loop variable
+        await rig.until(lambda: "same identity?" in rig.states["a"][-1].reason)
+        assert "127.0.0.1, 127.0.0.2" in rig.states["a"][-1].reason
+
+
+async def test_a_port_scan_does_not_push_out_a_device_known_by_address_only() -> None:
+    rig = Rig(device("a"))
+    async with running(rig):
+        port = await rig.port_of()
+        async with dialled(port) as modem:
+            modem.say(b"$one\n")
+            await rig.until(lambda: rig.events["a"] == [b"$one"])
+            async with dialled(port):
+                await rig.until(lambda: rig.pool.listener_snapshots()[0].n_identifying == 1)
+            await rig.until(lambda: rig.pool.listener_snapshots()[0].n_refused == 1)
+            modem.say(b"$two\n")
+            await rig.until(lambda: rig.events["a"] == [b"$one", b"$two"])
+            async with dialled(port) as newer:
+                newer.say(b"$three\n")
+                await rig.until(lambda: rig.events["a"][-1] == b"$three")
+
+
+async def test_a_half_open_connection_is_closed_after_silence() -> None:
+    rig = Rig(device("a", silence_s=0.3))
+    async with running(rig):
+        async with dialled(await rig.port_of()) as modem:
+            modem.say(b"$one\n")
+            await rig.until(lambda: rig.status("a") is DeviceStatus.SILENT)
+            assert await modem.is_hung_up()
+        assert rig.pool.snapshots()[0].n_lost == {"silent": 1}
+        assert rig.status("a") is DeviceStatus.SILENT
+
+
+async def test_a_port_that_is_taken_is_tried_until_it_is_free() -> None:
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as squatter:
+        port = squatter.getsockname()[1]
+        endpoint = TcpListenEndpoint(host="127.0.0.1", port=port)
+        rules = {"a": RegistrationRule(data=b"A"), "b": RegistrationRule(data=b"B")}
+        rig = Rig(*(DeviceSpec(id=n, endpoint=endpoint, match=rule) for n, rule in rules.items()))
+        async with running(rig):
+            await rig.until(lambda: rig.status("a") is rig.status("b") is DeviceStatus.DOWN)
+            assert "in use" in rig.states["b"][-1].reason
+            (shot,) = rig.pool.listener_snapshots()
+            assert (shot.is_listening, shot.n_failures) == (False, 1)
+            squatter.close()
+            await rig.port_of()
+            await rig.until(lambda: rig.status("a") is DeviceStatus.CONNECTING)
+            async with dialled(port) as modem:
+                modem.say(b"B$one\n")
+                await rig.until(lambda: rig.events["b"] == [b"$one"])
+
+
+async def test_a_listening_socket_that_breaks_is_opened_again_and_devices_stay() -> None:
+    rig = Rig(device("a", RegistrationRule(data=b"A1")), device("b", RegistrationRule(data=b"B1")))
+    async with running(rig):
+        port = await rig.port_of()
+        async with dialled(port) as modem:
+            modem.say(b"A1$one\n")
+            await rig.until(lambda: rig.events["a"] == [b"$one"])
+            break_listening_socket(port)
+            # Accepting fails at once; the connection that is there works on.
+            await rig.until(lambda: rig.status("b") is DeviceStatus.DOWN)
+            assert "its listener is down" in rig.states["a"][-1].reason
+            assert rig.status("a") is DeviceStatus.STREAMING
+            modem.say(b"$two\n")
+            await rig.until(lambda: rig.events["a"] == [b"$one", b"$two"])
+            await rig.until(lambda: rig.status("b") is DeviceStatus.CONNECTING)
+            await rig.until(lambda: "listener" not in rig.states["a"][-1].reason)
+        async with dialled(await rig.port_of()) as modem:
+            modem.say(b"B1$three\n")
+            await rig.until(lambda: rig.events["b"] == [b"$three"])
+
+
+async def test_connections_beyond_the_rate_wait_in_the_kernel() -> None:
+    listener = ListenerSpec(endpoint=ANY_PORT, accepts_per_s=20.0)
+    rig = Rig(device("a", RegistrationRule(data=b"A1")), listeners=(listener,))
+    async with running(rig), contextlib.AsyncExitStack() as stack:
+        port = await rig.port_of()
+        started_s = time.monotonic()
+        for _ in range(28):
+            await stack.enter_async_context(dialled(port))
+        await rig.until(lambda: rig.pool.listener_snapshots()[0].n_accepted == 28)
+        # A second's worth comes at once, the other eight at twenty a second.
+        assert time.monotonic() - started_s >= 6 / 20.0
+
+
+async def test_running_out_of_descriptors_is_survived() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    rig = Rig(device("a"))
+    async with running(rig):
+        port = await rig.port_of()
+        with socket.socket() as modem, capture_logs() as lines:
+            modem.setblocking(False)
+            used = highest_descriptor()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (used, hard))
+            fillers = []
+            try:
+                with contextlib.suppress(OSError):
+                    while True:
+                        fillers.append(os.dup(modem.fileno()))
+                await asyncio.get_running_loop().sock_connect(modem, ("127.0.0.1", port))
+                await rig.until(lambda: any(line["event"] == "accept_failed" for line in lines))
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+                for filler in fillers:
+                    os.close(filler)
+            modem.send(b"$one\n")
+            await rig.until(lambda: rig.events["a"] == [b"$one"])
+            assert rig.pool.listener_snapshots()[0].n_failures == 0
+
+
+def highest_descriptor() -> int:
+    return max(int(entry.name) for entry in Path("/proc/self/fd").iterdir())
+
+
+def break_listening_socket(port: int) -> None:
+    """Make the kernel end the listening socket of this process that is bound to ``port``."""
+    for fd in range(3, 1000):
+        with contextlib.suppress(OSError):
+            sock = socket.socket(fileno=fd)
+            try:
+                is_listening = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+                if is_listening and sock.getsockname()[1] == port:
+                    sock.shutdown(socket.SHUT_RDWR)
+                    return
+            finally:
+                sock.detach()
+    raise AssertionError("no such listening socket")
+
+
+async def test_a_connection_is_accepted_on_every_address_when_none_is_named() -> None:
+    rig = Rig(DeviceSpec(id="a", endpoint=TcpListenEndpoint(host="", port=0)))
+    async with running(rig):
+        async with dialled(await rig.port_of()) as modem:
+            modem.say(b"$one\n")
+            await rig.until(lambda: rig.events["a"] == [b"$one"])
+        assert rig.pool.snapshots()[0].n_connections == 1
+
+
+def test_devices_that_cannot_be_told_apart_are_refused_before_anything_opens() -> None:
+    async def build() -> None:
+        Rig(device("a"), device("b"))
+
+    with pytest.raises(ValueError, match="needs a match rule"):
+        asyncio.run(build())

@@ -1,0 +1,86 @@
+"""The small pure machines: log gate, write buffer, pace of a recording."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bdgw.receivers.noise import NoiseGate
+from bdgw.receivers.pace import Pace
+from bdgw.receivers.write_buffer import WriteBuffer
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0.0, 5.0)), max_size=200))
+def test_every_line_is_written_or_summarised(steps: list[tuple[str, float]]) -> None:
+    gate: NoiseGate[str] = NoiseGate(burst=2, period_s=10.0)
+    now, n_written, n_summarised = 0.0, 0, 0
+    for key, step_s in steps:
+        now += step_s
+        n_summarised += sum(count for _, count in gate.summaries(now))
+        n_written += gate.admit(key, now)
+    n_summarised += sum(count for _, count in gate.summaries(float("inf")))
+    assert n_written + n_summarised == len(steps)
+
+
+def test_a_burst_passes_and_the_rest_waits_for_the_minute() -> None:
+    gate: NoiseGate[str] = NoiseGate(burst=3, period_s=60.0)
+    assert [gate.admit("x", 0.1 * i) for i in range(10)] == [True] * 3 + [False] * 7
+    assert list(gate.summaries(59.0)) == []
+    assert list(gate.summaries(60.0)) == [("x", 7)]
+    assert gate.admit("x", 61.0)
+
+
+def test_the_table_of_kinds_is_bounded() -> None:
+    gate: NoiseGate[int] = NoiseGate(max_keys=5)
+    assert sum(gate.admit(key, 0.0) for key in range(100)) == 5
+
+
+@given(st.lists(st.binary(min_size=1, max_size=40)), st.lists(st.integers(1, 30)))
+def test_a_write_buffer_keeps_order_and_bounds(messages: list[bytes], takes: list[int]) -> None:
+    buffer, sent, accepted = WriteBuffer(64), b"", b""
+    for index, message in enumerate(messages):
+        if buffer.has_room_for(len(message)):
+            buffer.append(message, 0.0)
+            accepted += message
+        assert len(buffer) <= 64
+        if index < len(takes):
+            piece = buffer.view(takes[index])
+            buffer.taken(len(piece), 0.0)
+            sent += piece
+    sent += buffer.view(1000)
+    assert sent == accepted
+
+
+def test_a_stall_is_measured_from_the_last_progress() -> None:
+    buffer = WriteBuffer(100)
+    assert buffer.state(5.0).stalled_s is None
+    buffer.append(b"abcd", 10.0)
+    buffer.append(b"efgh", 12.0)
+    assert buffer.state(13.0).stalled_s == 3.0
+    buffer.taken(4, 14.0)
+    assert buffer.state(15.0).stalled_s == 1.0
+    buffer.taken(4, 16.0)
+    assert buffer.state(99.0).stalled_s is None
+
+
+def test_without_epochs_bytes_come_at_line_rate() -> None:
+    pace = Pace(2.0, 100.0)
+    assert pace.wait_s(11_520, None, 100.0) == pytest.approx(0.5)
+    assert pace.wait_s(11_520, None, 100.5) == pytest.approx(0.5)
+
+
+def test_epochs_drive_the_pace() -> None:
+    pace = Pace(2.0, 0.0)
+    assert pace.wait_s(600, 1000.0, 50.0) == 0.0
+    assert pace.wait_s(600, 1001.0, 50.0) == pytest.approx(0.5)
+    assert pace.wait_s(600, 1002.0, 50.0) == pytest.approx(1.0)
+    assert pace.wait_s(600, 1002.0, 51.5) == 0.0
+
+
+def test_a_jump_is_not_waited_for() -> None:
+    pace = Pace(1.0, 0.0)
+    pace.wait_s(1, 86_399.0, 0.0)
+    assert pace.wait_s(1, 0.0, 1.0) == 0.0
+    assert pace.wait_s(1, 1.0, 1.0) == pytest.approx(1.0)
+    assert pace.wait_s(1, 5000.0, 2.0) == 0.0
