@@ -22,9 +22,9 @@ from bdgw.api.server import ApiServer
 from bdgw.config import BrokerConfig, Config, DeviceConfig, MatchConfig
 from bdgw.errors import ConfigError
 from bdgw.hostclock import HostClock
-from bdgw.hub import DomainEvent, Hub
+from bdgw.hub import Hub
 from bdgw.intake import DeviceFacts, Intake
-from bdgw.model import Alarm, ConnectionState, DeviceState, DeviceStatus, Via
+from bdgw.model import DeviceState, DeviceStatus, Via
 from bdgw.publish import payload, topics
 from bdgw.publish.embedded import EmbeddedBroker
 from bdgw.publish.mqtt import MqttPublisher, MqttSettings, Presence
@@ -107,7 +107,10 @@ class Gateway:
         self._hub = Hub()
         self._outbox = MemoryOutbox()
         self._sink = PublishingSink(
-            config.gateway.id, self._outbox, monotonic_s=self._clock.monotonic_s
+            config.gateway.id,
+            self._outbox,
+            monotonic_s=self._clock.monotonic_s,
+            utc_ns=self._clock.utc_ns,
         )
         self._hub.subscribe(self._sink)
         self._health_due = asyncio.Event()
@@ -204,7 +207,8 @@ class Gateway:
             _mqtt_settings(self._config, url),
             self._outbox,
             presence,
-            emit=self._on_connection,
+            emit=self._hub.publish,
+            finish=self._sink.finish,
             rng=self._rng,
         )
 
@@ -268,10 +272,6 @@ class Gateway:
     def _on_state(self, state: DeviceState) -> None:
         self._hub.publish(state)
         self._health_due.set()
-
-    def _on_connection(self, event: ConnectionState | Alarm) -> None:
-        published: DomainEvent = event
-        self._hub.publish(published)
 
     async def _tell_health(self, status: GatewayStatus) -> None:
         """Publish the health summary at every change of a device and at a steady pace."""

@@ -185,7 +185,7 @@ def demo(
     from bdgw.live import fix_table
     from bdgw.log import set_up_logging
 
-    set_up_logging("console", "warning")
+    set_up_logging("console", "error")
     summary: dict[str, Any] = {}
 
     async def play(stop: asyncio.Event) -> None:

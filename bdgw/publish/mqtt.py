@@ -63,7 +63,9 @@ class MqttSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 class MqttPublisher:
     """Runs until ``stop``; everything it says goes through ``emit`` at once.
 
-    ``monotonic_s``, ``utc_ns`` and ``rng`` are parameters so that tests can own time and chance.
+    ``finish`` writes the payload as it is sent, at each sending: a time of publishing is known
+    only then. ``monotonic_s``, ``utc_ns`` and ``rng`` are parameters so that tests can own time
+    and chance.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class MqttPublisher:
         *,
         emit: Callable[[ConnectionState | Alarm], None],
         on_message: Callable[[str, bytes], None] | None = None,
+        finish: Callable[[Entry], bytes] | None = None,
         rng: random.Random | None = None,
         monotonic_s: Callable[[], float] = time.monotonic,
         utc_ns: Callable[[], int] = time.time_ns,
@@ -83,6 +86,7 @@ class MqttPublisher:
         self._presence = presence
         self._emit = emit
         self._deliver = on_message
+        self._finish = finish
         self._monotonic_s = monotonic_s
         self._utc_ns = utc_ns
         self._policy = ReconnectPolicy(
@@ -270,7 +274,7 @@ class MqttPublisher:
         try:
             message_id = connection.publish(
                 entry.topic,
-                entry.payload,
+                entry.payload if self._finish is None else self._finish(entry),
                 qos=entry.qos,
                 retain=entry.retain,
                 content_type=entry.content_type,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from bdgw.hub import DomainEvent, SkySeen
 from bdgw.model import Alarm, DeviceFix
 from bdgw.publish import payload, topics
-from bdgw.publish.outbox import Lane, Outbox
+from bdgw.publish.outbox import Entry, Lane, Outbox
 
 __all__ = ["FIX_SCHEMA", "PublishingSink"]
 
@@ -19,10 +19,18 @@ _FIX_EXPIRY_S = 3600
 class PublishingSink:
     """Takes domain events and puts messages into the outbox; never blocks."""
 
-    def __init__(self, gateway: str, outbox: Outbox, *, monotonic_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        gateway: str,
+        outbox: Outbox,
+        *,
+        monotonic_s: Callable[[], float],
+        utc_ns: Callable[[], int],
+    ) -> None:
         self._gateway = gateway
         self._outbox = outbox
         self._monotonic_s = monotonic_s
+        self._utc_ns = utc_ns
 
     def offer(self, event: DomainEvent) -> None:
         """Queue what is published of an event; other events are not for subscribers."""
@@ -54,6 +62,12 @@ class PublishingSink:
                 now_s=self._monotonic_s(),
                 schema="bdgw/alarm/1",
             )
+
+    def finish(self, entry: Entry) -> bytes:
+        """Give the payload at the moment of sending: a fix gets its ``t_pub`` then."""
+        if entry.schema == FIX_SCHEMA:
+            return payload.stamp_published(entry.payload, self._utc_ns())
+        return entry.payload
 
     def health(self, value: dict[str, object]) -> None:
         """Queue the health summary; a newer one replaces one that still waits."""

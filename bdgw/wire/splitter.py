@@ -54,14 +54,18 @@ follow, the answer is never NEED_MORE."""
 _SKIP_MAX_BYTES = 1024
 """A stretch of skipped bytes is given out at this size, so that noise needs no memory."""
 _NOISE_REASON = "noise"
+_ABANDONED_REASON = "incomplete"
+_HOLD_IDLE_TIMES = 2
+"""A stream that never pauses would feed a false preamble until its length is reached: 15 s for
+1,023 bytes of one sentence a second. The longest frame at 9600 baud takes 1.1 s."""
 
 
 class Splitter:
     """A session part: bytes in, ``Frame`` and ``Skipped`` out.
 
     ``framers`` maps a protocol name to its opening byte values and its framer. After ``idle_s``
-    without bytes an unfinished frame is given up, so that a false preamble cannot hold back what
-    follows it.
+    without bytes an unfinished frame is given up, and after twice that time even while bytes
+    come, so that a false preamble cannot hold back what follows it.
     """
 
     def __init__(self, framers: Mapping[str, tuple[bytes, Framer]], *, idle_s: float = 1.0) -> None:
@@ -76,27 +80,57 @@ class Splitter:
         self._skip_bytes = 0
         self._skip_reason = _NOISE_REASON
         self._events: list[Frame | Skipped] = []
-        self._deadline: float | None = None
+        self._quiet_at: float | None = None
+        self._held_offset = -1
+        self._give_up_at = 0.0
 
     def receive(self, data: bytes, *, now: float) -> None:
         """Take bytes; ``b""`` says that the stream has ended."""
         self._split(self._rest + data, is_final=not data)
-        self._deadline = now + self._idle_s if self._rest or self._skip else None
+        self._set_deadline(now)
 
     def tick(self, *, now: float) -> None:
-        """Give up an unfinished frame when the stream has been quiet for the idle time."""
-        if self._deadline is not None and now >= self._deadline:
+        """Give up an unfinished frame when its time is over or the stream has been quiet."""
+        if self._quiet_at is None:
+            return
+        if now >= self._quiet_at:
             self._split(self._rest, is_final=True)
-            self._deadline = None
+            self._quiet_at = None
+        elif self._rest and now >= self._give_up_at:
+            quiet_at = self._quiet_at
+            self._abandon()
+            self._set_deadline(now)
+            if self._quiet_at is not None:
+                self._quiet_at = quiet_at
 
     def deadline(self) -> float | None:
-        """When the idle time is over, or None while nothing is held."""
-        return self._deadline
+        """When ``tick`` is due, or None while nothing is held."""
+        if self._quiet_at is None or not self._rest:
+            return self._quiet_at
+        return min(self._quiet_at, self._give_up_at)
 
     def events(self) -> Iterator[Frame | Skipped]:
         """Drain what was found, in stream order."""
         events, self._events = self._events, []
         return iter(events)
+
+    def _set_deadline(self, now: float) -> None:
+        if not self._rest and not self._skip:
+            self._quiet_at = None
+            return
+        self._quiet_at = now + self._idle_s
+        if self._offset != self._held_offset:
+            self._held_offset = self._offset
+            self._give_up_at = now + _HOLD_IDLE_TIMES * self._idle_s
+
+    def _abandon(self) -> None:
+        """Take the opening of the frame that is held for noise, and look behind it."""
+        rest, offset = self._rest, self._offset
+        self._end_skip(offset)
+        self._skip_reason = _ABANDONED_REASON
+        self._junk(rest[:1], offset)
+        self._offset = offset + 1
+        self._split(rest[1:], is_final=False)
 
     def _split(self, buffer: bytes, *, is_final: bool) -> None:
         by_lead = self._by_lead
@@ -113,7 +147,7 @@ class Splitter:
                 continue
             protocol, framer = known
             answer = framer(buffer, position, is_final)
-            if type(answer) is str:
+            if isinstance(answer, str):
                 if answer:
                     self._end_skip(base + position)
                     self._skip_reason = answer

@@ -23,10 +23,13 @@ from bdgw.receivers import (
     PeerRule,
     RegistrationRule,
     SentenceRule,
+    SystemClock,
     TcpListenEndpoint,
     UnknownPolicy,
 )
-from tests.receivers.rig import Rig, running
+from bdgw.receivers.listener import TcpListener
+from bdgw.receivers.transport import Lost
+from tests.receivers.rig import Rig, running, until
 
 ANY_PORT = TcpListenEndpoint(host="127.0.0.1", port=0)
 QUARANTINE = ListenerSpec(endpoint=ANY_PORT, unknown=UnknownPolicy.QUARANTINE, max_quarantined=2)
@@ -238,6 +241,53 @@ async def test_the_newest_connection_of_a_device_takes_over() -> None:
             assert shot.n_lost == {"taken_over": 1}
             assert DeviceStatus.DOWN not in rig.statuses("a")
             assert rig.pool.listener_snapshots()[0].n_taken_over == 1
+
+
+class Bucket:
+    """Keeps what a link delivers."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.lost: list[Lost] = []
+
+    def on_data(self, data: bytes) -> None:
+        self.data += data
+
+    def on_lost(self, lost: Lost) -> None:
+        self.lost.append(lost)
+
+    def on_waiting(self, lost: Lost | None, text: str) -> None:
+        pass
+
+    def on_note(self, text: str | None) -> None:
+        pass
+
+
+async def test_nothing_is_lost_while_a_connection_waits_to_be_fetched() -> None:
+    rules = {"a": RegistrationRule(data=b"A1")}
+    spec = ListenerSpec(endpoint=ANY_PORT)
+    listener = TcpListener(spec, rules, clock=SystemClock(), rng=random.Random(1))
+    task = asyncio.create_task(listener.run())
+    try:
+        await until(lambda: listener.snapshot(0.0).bound_port is not None)
+        async with dialled(listener.snapshot(0.0).bound_port or 0) as modem:
+            modem.say(b"A1$one\n")
+            await until(lambda: listener.snapshot(0.0).n_connected == 1)
+            modem.say(b"$two\n")
+            for _ in range(20):
+                await asyncio.sleep(0)
+            bucket = Bucket()
+            transport = listener.transport("a", write_limit_bytes=1000)
+            await transport.open(bucket)
+            await until(lambda: bucket.data == b"$one\n$two\n")
+            modem.writer.transport.abort()
+            await until(lambda: len(bucket.lost) == 1)
+            await transport.close()
+            assert len(bucket.lost) == 1
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 async def test_two_modems_with_one_identity_are_named() -> None:

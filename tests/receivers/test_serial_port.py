@@ -59,6 +59,21 @@ async def test_every_byte_arrives_in_order_whatever_the_window(window_s: float) 
             assert rig.events["a"] == lines
 
 
+async def test_the_port_is_transparent_in_both_directions() -> None:
+    data = bytes(range(256)) * 12
+    with terminals(1) as (terminal,):
+        rig = Rig(spec(terminal))
+        async with running(rig):
+            await rig.until(lambda: rig.status("a") is DeviceStatus.WAITING)
+            terminal.say(data)
+            await rig.until(lambda: rig.pool.snapshots()[0].bytes_in == len(data))
+            assert rig.pool.write("a", data)
+            assert os.read(terminal.master, 2 * len(data)) == data
+        assert b"\n".join(rig.events["a"]) == data.removesuffix(b"\n").replace(
+            data[-245:], b"rest:" + data[-245:]
+        )
+
+
 async def test_stale_input_is_not_taken_for_new() -> None:
     with terminals(1) as (terminal,):
         keeper = os.open(terminal.path, os.O_RDWR | os.O_NOCTTY)
@@ -194,6 +209,9 @@ async def test_a_blocked_writer_disturbs_nobody() -> None:
 
             await rig.until(has_everything)
             await rig.until(lambda: rig.pool.snapshots()[0].write_stalled_s is None)
+            reader = rig.pool._reader
+            assert reader is not None
+            assert reader._epoll.poll(0) == [], "the loop spins on a port that has nothing to write"
             assert rig.pool.write("deaf", b"again")
 
 
