@@ -8,9 +8,9 @@ import enum
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, NoReturn
+from typing import Annotated, Any, BinaryIO, NoReturn, cast
 
 import typer
 
@@ -272,25 +272,26 @@ def _first(group: BaseExceptionGroup[BdgwError]) -> BdgwError:
     return error if isinstance(error, BdgwError) else BdgwError(str(error))
 
 
-def _chunks(name: str) -> Iterable[bytes]:
-    import gzip
-
+def _chunks(name: str) -> Iterator[bytes]:
     if name == "-":
-        return _read(sys.stdin.buffer)
+        yield from _read(sys.stdin.buffer)
+        return
+    import gzip
+    import zlib
+
     path = Path(name)
     try:
-        opened: Any = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-    except OSError as error:
-        raise UnavailableError(f"{name}: {error.strerror or error}") from None
-    return _read(opened)
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            yield from _read(cast("BinaryIO", file))
+    except (OSError, EOFError, zlib.error) as error:
+        raise UnavailableError(f"{name}: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _read(source: BinaryIO) -> Iterator[bytes]:
     # read1 gives what is there, so that events of a pipe come out while it is still open.
     read = getattr(source, "read1", source.read)
-    with source:
-        while chunk := read(_CHUNK_BYTES):
-            yield chunk
+    while chunk := read(_CHUNK_BYTES):
+        yield chunk
 
 
 def _print(value: dict[str, Any]) -> None:

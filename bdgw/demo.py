@@ -84,12 +84,14 @@ class Tally:
     def __init__(self) -> None:
         self.received: dict[tuple[str, str], dict[str, Any]] = {}
         self.copies: Counter[tuple[str, str]] = Counter()
+        self.arrived = asyncio.Event()
 
     def add(self, fix: dict[str, Any]) -> None:
         """Take a live fix from the subscriber."""
         key = (fix["dev"], fix.get("t_fix", ""))
         self.received.setdefault(key, fix)
         self.copies[key] += 1
+        self.arrived.set()
 
     def missing(self, truth: list[dict[str, Any]]) -> int:
         """How many epochs that were sent have not come."""
@@ -212,10 +214,11 @@ async def _simulate(
 
 async def _wait_for_the_last(tally: Tally, truth: list[dict[str, Any]]) -> None:
     """Give the last fixes time to arrive."""
-    loop = asyncio.get_running_loop()
-    until_s = loop.time() + _LAST_FIX_S
-    while tally.missing(truth) and loop.time() < until_s:
-        await asyncio.sleep(0.1)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_FIX_S):
+            while tally.missing(truth):
+                tally.arrived.clear()
+                await tally.arrived.wait()
 
 
 def _how_to_watch(gateway: Gateway) -> str:

@@ -42,7 +42,7 @@ async def run_replay(config: Config, stop: asyncio.Event) -> dict[str, Any]:
         waiting = group.create_task(ready.wait(), name="ready")
         await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
-        while not stop.is_set() and not gateway.is_drained():
+        while not stop.is_set() and not gateway.is_drained():  # noqa: ASYNC110 - asks two parties
             await asyncio.sleep(_POLL_S)
         stop.set()
     (record,) = gateway.intake.records.values()

@@ -186,7 +186,8 @@ def time_of_day_ns(text: str) -> int | None:
 
 
 def _date(day: str, month: str, year: str) -> dt.date:
-    if not (day + month + year).isdigit() or len(year) not in (2, 4):
+    # The lengths are looked at because a day of 20 digits would overflow in dt.date.
+    if len(year) not in (2, 4) or not (day + month + year).isdigit() or len(day + month) > 4:
         raise FieldError(f"{day}-{month}-{year} is not a date")
     full = int(year)
     if len(year) == 2:

@@ -354,7 +354,7 @@ def _decode_gsa(talker: str, fields: list[str]) -> Gsa:
 
 
 def _decode_gsv(talker: str, fields: list[str]) -> Gsv:
-    if talker == "PQ":
+    if talker == "PQ" and len(fields) % 4 == 2:
         del fields[-1]  # Quectel's own sentence ends with a system id after the signal id
     # 4 fields a satellite; a single field left over is the signal id (4.10 and later).
     stop = len(fields) & ~3

@@ -49,6 +49,7 @@ _SESSION_MAX_AGE_S = 86_400.0
 _LOG_TAIL_LINES = 20
 _LOG_LINE = re.compile(r"^\[\d+\] \S+ \S+ \[(?P<level>[A-Z]{3})\] ?(?P<text>.*)$")
 _NATS_PORT = re.compile(r"Listening for client connections on \S*:(\d+)$")
+_MQTT_LISTENS = "Listening for MQTT clients on"
 _PR_SET_PDEATHSIG = 1
 
 _log = structlog.get_logger(__name__)
@@ -117,6 +118,7 @@ class EmbeddedBroker:
         self._ready = asyncio.Event()
         self._nats_port: asyncio.Queue[int] = asyncio.Queue(maxsize=1)
         self._tail: deque[str] = deque(maxlen=_LOG_TAIL_LINES)
+        self._listens = False
         self._restarts = 0
         self._last_exit: str | None = None
 
@@ -211,6 +213,7 @@ class EmbeddedBroker:
         """
         self._tail.clear()
         self._nats_port = asyncio.Queue(maxsize=1)
+        self._listens = False
         self._process = await asyncio.create_subprocess_exec(
             binary,
             "-c",
@@ -223,7 +226,8 @@ class EmbeddedBroker:
         self._log_task = asyncio.create_task(
             self._read_log(self._process), name="embedded-broker-log"
         )
-        while not await self._answers():
+        # Who answers on the port is the child only once the child says that it has the port.
+        while not (self._listens and await self._answers()):
             if self._process.returncode is not None:
                 await self._log_task
                 raise LinkError(self._why())
@@ -310,6 +314,7 @@ class EmbeddedBroker:
                 return
             line = raw.decode("utf-8", "replace").rstrip()
             self._tail.append(line)
+            self._listens = self._listens or _MQTT_LISTENS in line
             if (told := _NATS_PORT.search(line)) is not None and not self._nats_port.full():
                 self._nats_port.put_nowait(int(told[1]))
             match = _LOG_LINE.match(line)

@@ -62,6 +62,7 @@ class Supervisor(Generic[EventT]):
         from trying.
         """
         self._spec = spec
+        self._endpoint_text = format_endpoint(spec.endpoint)
         self._backoff = backoff
         self._is_dialled = is_dialled
         self._new_transport = new_transport
@@ -164,7 +165,7 @@ class Supervisor(Generic[EventT]):
         writing = WriteState() if transport is None else transport.write_state(now)
         return ReceiverSnapshot(
             device=self._spec.id,
-            endpoint=format_endpoint(self._spec.endpoint),
+            endpoint=self._endpoint_text,
             status=health.status,
             reason=health.reason,
             since_utc_ns=self._since_utc_ns,
@@ -210,7 +211,7 @@ class Supervisor(Generic[EventT]):
             on_timer_error=self._fail,
         )
         self._transport, self._pump = transport, pump
-        text = f"opening {format_endpoint(self._spec.endpoint)}"
+        text = f"opening {self._endpoint_text}"
         self._changed(self._health.connecting(self._clock.monotonic_s(), text))
         try:
             await transport.open(self)

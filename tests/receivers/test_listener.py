@@ -1,19 +1,13 @@
-"""Devices that dial in: told apart, turned away, taken over, and a listener that dies."""
+"""Devices that dial in: told apart, taken over, and a listener that dies."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import random
-import resource
 import socket
-import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from bdgw.model import DeviceStatus
 from bdgw.receivers import (
@@ -25,52 +19,11 @@ from bdgw.receivers import (
     SentenceRule,
     SystemClock,
     TcpListenEndpoint,
-    UnknownPolicy,
 )
 from bdgw.receivers.listener import TcpListener
 from bdgw.receivers.transport import Lost
+from tests.receivers.modem import ANY_PORT, device, dialled
 from tests.receivers.rig import Rig, running, until
-
-ANY_PORT = TcpListenEndpoint(host="127.0.0.1", port=0)
-QUARANTINE = ListenerSpec(endpoint=ANY_PORT, unknown=UnknownPolicy.QUARANTINE, max_quarantined=2)
-
-
-def device(name: str, rule: MatchRule | None = None, **limits: float) -> DeviceSpec:
-    return DeviceSpec(id=name, endpoint=ANY_PORT, match=rule, **limits)  # type: ignore[arg-type] # every limit is a float
-
-
-@contextlib.asynccontextmanager
-async def dialled(port: int, source: str = "127.0.0.1") -> AsyncIterator[Modem]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
-    try:
-        yield Modem(reader, writer)
-    finally:
-        writer.transport.abort()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-
-
-class Modem:
-    """The device's end of a connection."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    def say(self, data: bytes) -> None:
-        self.writer.write(data)
-
-    async def is_hung_up(self) -> bool:
-        try:
-            async with asyncio.timeout(10.0):
-                return await self.reader.read() == b""
-        except ConnectionError:
-            return True
-
-    @property
-    def address(self) -> str:
-        host, port = self.writer.get_extra_info("sockname")[:2]
-        return f"{host}:{port}"
 
 
 @pytest.mark.parametrize(
@@ -167,65 +120,6 @@ async def test_every_byte_arrives_in_order() -> None:
         assert rig.events == {"a": lines, "b": []}
 
 
-async def test_unknown_peers_are_refused_and_counted() -> None:
-    rig = Rig(device("a", RegistrationRule(data=b"A1")))
-    async with running(rig):
-        async with dialled(await rig.port_of()) as modem:
-            modem.say(b"GET / HTTP/1.1\r\n")
-            assert await modem.is_hung_up()
-        (shot,) = rig.pool.listener_snapshots()
-        assert (shot.n_refused, shot.quarantined, rig.events["a"]) == (1, (), [])
-
-
-async def test_unknown_peers_are_quarantined_within_bounds() -> None:
-    rig = Rig(device("a", RegistrationRule(data=b"A1")), listeners=(QUARANTINE,))
-    async with running(rig):
-        port = await rig.port_of()
-        async with dialled(port) as first, dialled(port) as second, dialled(port) as third:
-            for count, modem in enumerate((first, second), start=1):
-                modem.say(b"$who" + b"z" * 996)
-                await rig.until(
-                    lambda count=count: (  # type: ignore[misc] # a default binds the loop variable
-                        sum(peer.bytes_in for peer in rig.pool.listener_snapshots()[0].quarantined)
-                        == 1000 * count
-                    )
-                )
-            (shot,) = rig.pool.listener_snapshots()
-            assert [peer.peer for peer in shot.quarantined] == [first.address, second.address]
-            assert shot.quarantined[0].head == b"$who" + b"z" * 124
-            third.say(b"?")
-            assert await first.is_hung_up()
-            (shot,) = rig.pool.listener_snapshots()
-            assert [peer.peer for peer in shot.quarantined] == [second.address, third.address]
-            assert shot.n_refused == 1
-        await rig.until(lambda: rig.pool.listener_snapshots()[0].quarantined == ())
-        assert rig.events["a"] == []
-
-
-async def test_who_says_nothing_is_turned_away_in_time() -> None:
-    listener = ListenerSpec(endpoint=ANY_PORT, identify_s=0.1)
-    rig = Rig(device("a", RegistrationRule(data=b"A1")), listeners=(listener,))
-    async with running(rig):
-        async with dialled(await rig.port_of()) as modem:
-            assert await modem.is_hung_up()
-        assert rig.pool.listener_snapshots()[0].n_refused == 1
-
-
-async def test_a_flood_of_mute_connections_does_not_lock_devices_out() -> None:
-    listener = ListenerSpec(endpoint=ANY_PORT, max_unidentified=4)
-    rig = Rig(device("a", RegistrationRule(data=b"A1")), listeners=(listener,))
-    async with running(rig), contextlib.AsyncExitStack() as stack:
-        port = await rig.port_of()
-        for _ in range(20):
-            await stack.enter_async_context(dialled(port))
-        await rig.until(lambda: rig.pool.listener_snapshots()[0].n_accepted == 20)
-        shot = rig.pool.listener_snapshots()[0]
-        assert (shot.n_identifying, shot.n_refused) == (4, 16)
-        modem = await stack.enter_async_context(dialled(port))
-        modem.say(b"A1$one\n")
-        await rig.until(lambda: rig.events["a"] == [b"$one"])
-
-
 async def test_the_newest_connection_of_a_device_takes_over() -> None:
     rig = Rig(device("a", RegistrationRule(data=b"A1")))
     async with running(rig):
@@ -302,23 +196,6 @@ async def test_two_modems_with_one_identity_are_named() -> None:
         assert "127.0.0.1, 127.0.0.2" in rig.states["a"][-1].reason
 
 
-async def test_a_port_scan_does_not_push_out_a_device_known_by_address_only() -> None:
-    rig = Rig(device("a"))
-    async with running(rig):
-        port = await rig.port_of()
-        async with dialled(port) as modem:
-            modem.say(b"$one\n")
-            await rig.until(lambda: rig.events["a"] == [b"$one"])
-            async with dialled(port):
-                await rig.until(lambda: rig.pool.listener_snapshots()[0].n_identifying == 1)
-            await rig.until(lambda: rig.pool.listener_snapshots()[0].n_refused == 1)
-            modem.say(b"$two\n")
-            await rig.until(lambda: rig.events["a"] == [b"$one", b"$two"])
-            async with dialled(port) as newer:
-                newer.say(b"$three\n")
-                await rig.until(lambda: rig.events["a"][-1] == b"$three")
-
-
 async def test_a_half_open_connection_is_closed_after_silence() -> None:
     rig = Rig(device("a", silence_s=0.3))
     async with running(rig):
@@ -368,48 +245,6 @@ async def test_a_listening_socket_that_breaks_is_opened_again_and_devices_stay()
         async with dialled(await rig.port_of()) as modem:
             modem.say(b"B1$three\n")
             await rig.until(lambda: rig.events["b"] == [b"$three"])
-
-
-async def test_connections_beyond_the_rate_wait_in_the_kernel() -> None:
-    listener = ListenerSpec(endpoint=ANY_PORT, accepts_per_s=20.0)
-    rig = Rig(device("a", RegistrationRule(data=b"A1")), listeners=(listener,))
-    async with running(rig), contextlib.AsyncExitStack() as stack:
-        port = await rig.port_of()
-        started_s = time.monotonic()
-        for _ in range(28):
-            await stack.enter_async_context(dialled(port))
-        await rig.until(lambda: rig.pool.listener_snapshots()[0].n_accepted == 28)
-        # A second's worth comes at once, the other eight at twenty a second.
-        assert time.monotonic() - started_s >= 6 / 20.0
-
-
-async def test_running_out_of_descriptors_is_survived() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    rig = Rig(device("a"))
-    async with running(rig):
-        port = await rig.port_of()
-        with socket.socket() as modem, capture_logs() as lines:
-            modem.setblocking(False)
-            used = highest_descriptor()
-            resource.setrlimit(resource.RLIMIT_NOFILE, (used, hard))
-            fillers = []
-            try:
-                with contextlib.suppress(OSError):
-                    while True:
-                        fillers.append(os.dup(modem.fileno()))
-                await asyncio.get_running_loop().sock_connect(modem, ("127.0.0.1", port))
-                await rig.until(lambda: any(line["event"] == "accept_failed" for line in lines))
-            finally:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-                for filler in fillers:
-                    os.close(filler)
-            modem.send(b"$one\n")
-            await rig.until(lambda: rig.events["a"] == [b"$one"])
-            assert rig.pool.listener_snapshots()[0].n_failures == 0
-
-
-def highest_descriptor() -> int:
-    return max(int(entry.name) for entry in Path("/proc/self/fd").iterdir())
 
 
 def break_listening_socket(port: int) -> None:

@@ -69,9 +69,7 @@ async def test_the_port_is_transparent_in_both_directions() -> None:
             await rig.until(lambda: rig.pool.snapshots()[0].bytes_in == len(data))
             assert rig.pool.write("a", data)
             assert os.read(terminal.master, 2 * len(data)) == data
-        assert b"\n".join(rig.events["a"]) == data.removesuffix(b"\n").replace(
-            data[-245:], b"rest:" + data[-245:]
-        )
+        assert b"\n".join(rig.events["a"]).replace(b"rest:", b"") == data
 
 
 async def test_stale_input_is_not_taken_for_new() -> None:

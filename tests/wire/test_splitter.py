@@ -129,8 +129,10 @@ def test_any_bytes_give_frames_and_skipped_stretches_and_nothing_else(data):
             assert len(event.data) <= 1024
 
 
-clean_junk = st.binary(max_size=300).map(lambda data: bytes(b & 0x7F for b in data)).map(
-    lambda data: data.replace(b"$", b".").replace(b"!", b".")
+clean_junk = (
+    st.binary(max_size=300)
+    .map(lambda data: bytes(b & 0x7F for b in data))
+    .map(lambda data: data.replace(b"$", b".").replace(b"!", b"."))
 )
 
 
