@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import random
 import secrets
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from bdgw import __version__
 from bdgw.api.app import build_api
 from bdgw.api.auth import Token
 from bdgw.api.server import ApiServer
-from bdgw.config import BrokerConfig, Config, DeviceConfig, MatchConfig
+from bdgw.config import BrokerConfig, Config, DeviceConfig, MatchConfig, SecretConfig
 from bdgw.errors import ConfigError
 from bdgw.hostclock import HostClock
 from bdgw.hub import Hub
@@ -32,6 +33,7 @@ from bdgw.publish.outbox import MemoryOutbox
 from bdgw.publish.sink import PublishingSink
 from bdgw.receiver import (
     DEFAULT_MAX_FUTURE_NS,
+    CaptureSession,
     EpochSeen,
     FramesSeen,
     ReceiverEvent,
@@ -59,7 +61,9 @@ from bdgw.receivers import (
     parse_endpoint,
     raise_descriptor_limit,
 )
+from bdgw.statedir import locked
 from bdgw.status import GatewayStatus
+from bdgw.wire.session import Session
 from bdgw.wire.splitter import Skipped as SkippedBytes
 
 __all__ = ["Gateway", "check"]
@@ -80,10 +84,15 @@ def check(config: Config) -> None:
     Raises:
         ConfigError: values that are right alone do not fit together, or a secret is missing.
     """
-    _device_specs(config)
-    _listener_specs(config)
-    if config.broker.password is not None:
-        config.broker.password.read()
+    _pool(
+        config,
+        new_session=lambda _device: ReceiverSession(),
+        emit=lambda _device, _event, _now: None,
+        on_state=lambda _state: None,
+        clock=SystemClock(),
+        rng=random.Random(),  # noqa: S311 - never asked
+    )
+    _password(config.broker)
     _tokens(config)
     if config.broker.url != "embedded":
         _mqtt_settings(config, config.broker.url)
@@ -121,7 +130,14 @@ class Gateway:
             utc_ns=self._clock.utc_ns,
             monotonic_s=self._clock.monotonic_s,
         )
-        self._pool = self._build_pool()
+        self._pool = _pool(
+            config,
+            new_session=self._new_session,
+            emit=self.intake.take,
+            on_state=self._on_state,
+            clock=self._clock,
+            rng=self._rng,
+        )
         self.broker_url: str | None = None
         self.api_url: str | None = None
         self.status: GatewayStatus | None = None
@@ -134,6 +150,7 @@ class Gateway:
         """
         raise_descriptor_limit()
         async with contextlib.AsyncExitStack() as stack:
+            stack.enter_context(locked(self._config.gateway.state_dir))
             broker = await self._enter_broker(stack)
             publisher = self._build_publisher(broker)
             self.status = self._build_status(publisher, broker)
@@ -155,6 +172,10 @@ class Gateway:
                 )
                 if on_ready is not None:
                     on_ready()
+                # What has been built so far stays: a full collection need not walk it again,
+                # which would hold up fixes for some 20 ms.
+                gc.collect()
+                gc.freeze()
                 await stop.wait()
                 for task in (receiving, health):
                     task.cancel()
@@ -212,21 +233,6 @@ class Gateway:
             rng=self._rng,
         )
 
-    def _build_pool(self) -> ReceiverPool[ReceiverEvent]:
-        try:
-            return ReceiverPool(
-                _device_specs(self._config),
-                _listener_specs(self._config),
-                new_session=self._new_session,
-                classify=_classify,
-                emit=self.intake.take,
-                on_state=self._on_state,
-                clock=self._clock,
-                rng=self._rng,
-            )
-        except ValueError as error:
-            raise ConfigError(str(error)) from None
-
     def _build_status(
         self, publisher: MqttPublisher, broker: EmbeddedBroker | None
     ) -> GatewayStatus:
@@ -259,13 +265,20 @@ class Gateway:
         self.api_url = f"http://{shown}:{server.port}"
         return server
 
-    def _new_session(self, device: str) -> ReceiverSession:
+    def _new_session(self, device: str) -> Session[ReceiverEvent]:
         record = self.intake.records[device]
         is_trusted = self._host_clock.is_synchronised()
+        max_future_ns = _SYNCHRONISED_MAX_FUTURE_NS if is_trusted else DEFAULT_MAX_FUTURE_NS
+        if record.facts.via is Via.FILE:
+            return CaptureSession(
+                host_gpst_ns=self._host_clock.gpst_ns,
+                max_future_ns=max_future_ns,
+                stats=record.stats,
+            )
         return ReceiverSession(
-            idle_s=_LOCAL_IDLE_S if record.facts.via is not Via.IP else _NETWORK_IDLE_S,
+            idle_s=_NETWORK_IDLE_S if record.facts.via is Via.IP else _LOCAL_IDLE_S,
             host_gpst_ns=self._host_clock.gpst_ns,
-            max_future_ns=_SYNCHRONISED_MAX_FUTURE_NS if is_trusted else DEFAULT_MAX_FUTURE_NS,
+            max_future_ns=max_future_ns,
             stats=record.stats,
         )
 
@@ -282,6 +295,31 @@ class Gateway:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_HEALTH_PERIOD_S):
                     await self._health_due.wait()
+
+
+def _pool(
+    config: Config,
+    *,
+    new_session: Callable[[str], Session[ReceiverEvent]],
+    emit: Callable[[str, ReceiverEvent, float], None],
+    on_state: Callable[[DeviceState], None],
+    clock: SystemClock,
+    rng: random.Random,
+) -> ReceiverPool[ReceiverEvent]:
+    """Build the pool, which finds out whether the devices can be told apart."""
+    try:
+        return ReceiverPool(
+            _device_specs(config),
+            _listener_specs(config),
+            new_session=new_session,
+            classify=_classify,
+            emit=emit,
+            on_state=on_state,
+            clock=clock,
+            rng=rng,
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _classify(event: ReceiverEvent) -> Verdict:
@@ -341,11 +379,19 @@ def _match(match: MatchConfig) -> MatchRule:
     if match.registration is not None:
         return RegistrationRule(data=match.registration.encode())
     if match.registration_hex is not None:
-        return RegistrationRule.from_hex(match.registration_hex)
+        try:
+            return RegistrationRule.from_hex(match.registration_hex)
+        except ValueError:
+            shown = repr(match.registration_hex)
+            text = f"match.registration_hex = {shown}: 1 to 256 bytes in hexadecimal are needed"
+            raise ValueError(text) from None
     if match.registration_line is not None:
         return RegistrationRule(data=match.registration_line.encode(), is_line=True)
     if match.peer is not None:
-        return PeerRule(network=match.peer)
+        try:
+            return PeerRule(network=match.peer)
+        except ValueError as error:
+            raise ValueError(f"match.peer: {error}") from None
     return SentenceRule(text=match.sentence or "")
 
 
@@ -385,16 +431,27 @@ def _mqtt_settings(config: Config, url: str) -> MqttSettings:
 
 
 def _password(broker: BrokerConfig) -> str | None:
-    return None if broker.password is None else broker.password.read().get_secret_value()
+    return None if broker.password is None else _secret("broker.password", broker.password)
 
 
 def _tokens(config: Config) -> tuple[Token, ...]:
     if config.api is None:
         return ()
     return tuple(
-        Token(name=token.name, role=token.role, secret=token.secret.read().get_secret_value())
-        for token in config.api.tokens
+        Token(
+            name=token.name,
+            role=token.role,
+            secret=_secret(f"api.tokens[{number}].secret", token.secret),
+        )
+        for number, token in enumerate(config.api.tokens, start=1)
     )
+
+
+def _secret(key: str, secret: SecretConfig) -> str:
+    try:
+        return secret.read().get_secret_value()
+    except ConfigError as error:
+        raise ConfigError(f"{key}: {error}") from None
 
 
 def _host_port(text: str) -> tuple[str, int]:

@@ -10,12 +10,15 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, NoReturn, cast
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn, cast
 
 import typer
 
 from bdgw import __version__
 from bdgw.errors import BdgwError, ConfigError, UnavailableError
+
+if TYPE_CHECKING:
+    from bdgw.config import Config
 
 __all__ = ["main"]
 
@@ -74,10 +77,9 @@ def _root(
 def run(config: ConfigOption) -> None:
     """Run the gateway until it is stopped."""
     from bdgw.app import Gateway
-    from bdgw.config import load
     from bdgw.log import set_up_logging
 
-    checked = load(config)
+    checked = _checked(config)
     set_up_logging(checked.log.format, checked.log.level)
 
     async def serve(stop: asyncio.Event) -> None:
@@ -89,14 +91,7 @@ def run(config: ConfigOption) -> None:
 @app.command()
 def check(config: ConfigOption) -> None:
     """Check a configuration: names file, key, value and what is allowed."""
-    from bdgw.app import check as check_together
-    from bdgw.config import load
-
-    checked = load(config)
-    try:
-        check_together(checked)
-    except ConfigError as error:
-        raise ConfigError(f"{config}: {error}") from None
+    checked = _checked(config)
     _print({"file": str(config), "ok": True, "devices": len(checked.device)})
 
 
@@ -165,7 +160,11 @@ def replay(
     from bdgw.log import set_up_logging
     from bdgw.replay import replay_config, run_replay
 
-    checked = replay_config(load(config), file, speed=speed, device=device)
+    loaded = load(config)
+    try:
+        checked = replay_config(loaded, file, speed=speed, device=device)
+    except ConfigError as error:
+        raise typer.BadParameter(str(error)) from None
     set_up_logging(checked.log.format, checked.log.level)
 
     async def play(stop: asyncio.Event) -> None:
@@ -213,9 +212,8 @@ def sim(context: typer.Context) -> None:
 def main() -> NoReturn:
     """Run the command line and end with the exit status of the contract."""
     try:
-        app(standalone_mode=False)
-    except typer.Exit as error:
-        _end(error.exit_code)
+        # Not in standalone mode a command that raises ``typer.Exit`` makes this return its status.
+        status = app(standalone_mode=False)
     except typer.Abort:
         _end(130)
     except ConfigError as error:
@@ -233,7 +231,7 @@ def main() -> NoReturn:
             raise
         show()
         _end(EXIT_USAGE)
-    _end(0)
+    _end(status if isinstance(status, int) else 0)
 
 
 def _end(status: int) -> NoReturn:
@@ -263,6 +261,19 @@ def _run_until_signal(serve: Callable[[asyncio.Event], Coroutine[Any, Any, None]
         asyncio.run(run())
     except* BdgwError as group:
         raise _first(group) from None
+
+
+def _checked(path: Path) -> Config:
+    """Load a configuration and check that its values fit together."""
+    from bdgw.app import check as check_together
+    from bdgw.config import load
+
+    config = load(path)
+    try:
+        check_together(config)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    return config
 
 
 def _first(group: BaseExceptionGroup[BdgwError]) -> BdgwError:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -40,11 +41,29 @@ __all__ = [
 
 _SECRET_MAX_BYTES = 4096
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_PORT_MAX = 65_535
+
+
+def _with_a_possible_port(text: str) -> str:
+    if int(text.rpartition(":")[2]) > _PORT_MAX:
+        raise ValueError(f"a port is 0 to {_PORT_MAX}")
+    return text
+
+
+def _named_folder(path: Path) -> Path:
+    if path == Path():
+        raise ValueError("the path of a folder is needed")
+    return path
+
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 """Gateway and device ids are topic levels and file names: letters, digits, dash, underscore."""
 Url = Annotated[str, Field(min_length=1, max_length=1024)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Address = Annotated[
+    str, Field(pattern=r"^[0-9A-Za-z.\[\]:_-]*:\d{1,5}$"), AfterValidator(_with_a_possible_port)
+]
+"""``host:port`` to listen on; an empty host means every address."""
 
 
 class _Section(BaseModel):
@@ -87,7 +106,7 @@ class GatewayConfig(_Section):
     """Who this gateway is and where it keeps what must survive."""
 
     id: Name
-    state_dir: Path
+    state_dir: Annotated[Path, AfterValidator(_named_folder)]
 
 
 class BrokerConfig(_Section):
@@ -102,7 +121,7 @@ class BrokerConfig(_Section):
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
-    listen: Annotated[str, Field(pattern=r"^[0-9A-Za-z.\[\]:_-]*:\d{1,5}$")] | None = None
+    listen: Address | None = None
     """Embedded only: where subscribers may connect, e.g. ``127.0.0.1:1883``."""
 
     @model_validator(mode="after")
@@ -140,7 +159,7 @@ class TokenConfig(_Section):
 class ApiConfig(_Section):
     """The REST API. Without a token nobody reads anything, unless ``anonymous`` says so."""
 
-    listen: Annotated[str, Field(pattern=r"^[0-9A-Za-z.\[\]:_-]*:\d{1,5}$")]
+    listen: Address
     tokens: tuple[TokenConfig, ...] = ()
     anonymous: Literal["none", "read"] = "none"
 
@@ -274,13 +293,19 @@ def _explain(problem: ErrorDetails) -> str:
     value = problem["input"]
     if _is_secret(location):
         return f'{key}: a secret is written as {{ env = "NAME" }} or {{ file = "/path" }}'
-    if isinstance(value, str | int | float | bool):
+    if isinstance(value, str | int | float | bool) and not _holds_secrets(location):
         return f"{key} = {value!r}: {message}"
     return f"{key}: {message}"
 
 
 def _is_secret(location: tuple[str | int, ...]) -> bool:
     return any(part in ("password", "secret") for part in location)
+
+
+def _holds_secrets(location: tuple[str | int, ...]) -> bool:
+    """A whole token, or all of them, written as something else: its text may be the secret."""
+    names = [part for part in location if isinstance(part, str)]
+    return names[-1:] == ["tokens"]
 
 
 def _key(location: tuple[str | int, ...]) -> str:

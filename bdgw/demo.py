@@ -32,9 +32,10 @@ _LAST_FIX_S = 5.0
 _SIMULATED = (
     # Two receivers on serial lines and a field device that dials in over TCP.
     "name=rover-1,port=pty:{folder}/rover-1,rate_hz=10,track=circle,speed_m_s=2,radius_m=40,"
-    "dialect=4.11,order=ublox,quality=rtk_fixed",
+    "dialect=4.11,order=ublox,quality=rtk_fixed,sentences=RMC+VTG+GGA+GSA+GSV+GST",
     "name=rover-2,port=pty:{folder}/rover-2,rate_hz=1,track=line,speed_m_s=12,"
-    "waypoints=31.30:121.50+31.36:121.62,dialect=4.11,order=unicore,quality=rtk_float",
+    "waypoints=31.30:121.50+31.36:121.62,dialect=4.11,order=unicore,quality=rtk_float,"
+    "sentences=GGA+GSA+GSV+GST+RMC+VTG",
     "name=buoy-7,port=tcp:127.0.0.1:{port},rate_hz=1,track=static,dialect=old-bd,order=mtk,"
     "quality=dgnss,registration=DTU-0007",
 )

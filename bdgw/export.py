@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv as csv_module
 import io
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -88,6 +89,11 @@ def geojson(fixes: Iterable[FixPayload]) -> Iterator[str]:
 _GPX_FIX = {"single": "3d", "dgnss": "dgps", "rtk_float": "dgps", "rtk_fixed": "dgps"}
 
 
+def _decimal(value: float | str) -> str:
+    """Write a value; a number never with an exponent, which ``xsd:decimal`` does not know."""
+    return format(Decimal(repr(value)), "f") if isinstance(value, float) else str(value)
+
+
 def gpx(fixes: Iterable[FixPayload]) -> Iterator[str]:
     """Write one track; ``ele`` is above mean sea level, as GPX 1.1 says."""
     yield (
@@ -107,9 +113,12 @@ def gpx(fixes: Iterable[FixPayload]) -> Iterator[str]:
             ("hdop", fix.hdop),
         )
         inside = "".join(
-            f"<{name}>{escape(str(value))}</{name}>"
+            f"<{name}>{escape(_decimal(value))}</{name}>"
             for name, value in elements
             if value is not None
         )
-        yield f'<trkpt lat="{fix.lat_deg}" lon="{fix.lon_deg}">{inside}</trkpt>\n'
+        # The schema has 180 degrees west, and not east.
+        lon_deg = -180.0 if fix.lon_deg == 180.0 else fix.lon_deg
+        place = f'lat="{_decimal(fix.lat_deg)}" lon="{_decimal(lon_deg)}"'
+        yield f"<trkpt {place}>{inside}</trkpt>\n"
     yield "</trkseg></trk>\n</gpx>\n"

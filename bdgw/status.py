@@ -124,7 +124,8 @@ class GatewayStatus:
         if mqtt.is_connected and waiting_s is not None and waiting_s > _GRACE_S:
             reasons.append(f"broker: nothing acknowledged for {waiting_s:.0f} s")
         devices = self._pool.snapshots()
-        if devices and all(_is_down(device) for device in devices):
+        uptime_s = self._monotonic_s() - self._started_s
+        if devices and all(_is_down(device, uptime_s) for device in devices):
             reasons.append(f"receivers: none of {len(devices)} has delivered for {_GRACE_S:.0f} s")
         return reasons
 
@@ -191,14 +192,23 @@ def _listener(snapshot: ListenerSnapshot) -> dict[str, Any]:
     return value
 
 
-def _is_down(snapshot: ReceiverSnapshot) -> bool:
-    is_good = snapshot.status in (DeviceStatus.STREAMING, DeviceStatus.ENDED)
-    return not is_good and snapshot.status_age_s > _GRACE_S
+def _is_down(snapshot: ReceiverSnapshot, uptime_s: float) -> bool:
+    """Tell whether a device has delivered nothing of use for the grace time."""
+    if snapshot.status is DeviceStatus.ENDED:
+        return False
+    if snapshot.status is DeviceStatus.STUCK:
+        return snapshot.status_age_s > _GRACE_S
+    age_s = snapshot.last_frame_age_s
+    return (uptime_s if age_s is None else age_s) > _GRACE_S
 
 
 def _present(value: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what is unknown."""
-    return {key: item for key, item in value.items() if item is not None}
+    """Leave out what is unknown, and cut seconds to milliseconds."""
+    return {
+        key: _rounded(item) if key.endswith("_s") and isinstance(item, float) else item
+        for key, item in value.items()
+        if item is not None and item != ""
+    }
 
 
 def _rounded(seconds: float | None) -> float | None:

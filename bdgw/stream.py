@@ -26,6 +26,11 @@ PROTOCOLS = tuple(_FRAMERS)
 """The protocols that a stream is searched for."""
 
 
+_MAX_NAMES = 256
+_MAX_NAME_LENGTH = 16
+OTHER_NAMES = "other"
+
+
 class RtcmFrame(msgspec.Struct, frozen=True, gc=False):
     """An RTCM 3 frame by its message number; None where the payload is empty (a filler)."""
 
@@ -73,6 +78,16 @@ class StreamStats:
         for number, count in self.rtcm.items():
             named["empty" if number is None else str(number)] = count
         return named
+
+    def pass_over(self, name: str) -> None:
+        """Count a whole sentence of a kind that is not understood.
+
+        A peer cannot fill the memory with names of its own making: they become ``other``.
+        """
+        counts = self.unsupported
+        if name not in counts and (len(counts) >= _MAX_NAMES or len(name) > _MAX_NAME_LENGTH):
+            name = OTHER_NAMES
+        counts[name] += 1
 
     def skip(self, n_bytes: int, reason: str) -> None:
         """Count bytes that nothing was made of."""
@@ -129,7 +144,7 @@ class StreamDecoder:
                     continue
                 message = sentence
                 if isinstance(message, Unsupported):
-                    stats.unsupported[message.name] += 1
+                    stats.pass_over(message.name)
                 else:
                     kinds[type(message)] += 1
             else:

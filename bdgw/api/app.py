@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -10,7 +11,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from bdgw.api.auth import Token, authoriser
+from bdgw.api.auth import Token, authoriser, refusal_of
 
 __all__ = ["StatusSource", "build_api"]
 
@@ -58,6 +59,11 @@ def _problem(status: int, detail: str, headers: dict[str, str] | None = None) ->
     )
 
 
+def _problem_of(error: HTTPException) -> ProblemResponse:
+    headers = dict(error.headers) if error.headers else None
+    return _problem(error.status_code, str(error.detail), headers)
+
+
 def build_api(
     status: StatusSource, *, tokens: tuple[Token, ...], anonymous: str, version: str
 ) -> FastAPI:
@@ -75,10 +81,20 @@ def build_api(
     )
     may_read = Depends(authoriser(tokens, anonymous=anonymous, role="read"))
 
+    @app.middleware("http")
+    async def _refuse_unknown_tokens(
+        request: Request, answer: Callable[[Request], Awaitable[Response]]
+    ) -> Response:
+        refusal = refusal_of(request, tokens)
+        return await answer(request) if refusal is None else _problem_of(refusal)
+
     @app.exception_handler(HTTPException)
     async def _http_error(_request: Request, error: HTTPException) -> Response:
-        headers = dict(error.headers) if error.headers else None
-        return _problem(error.status_code, str(error.detail), headers)
+        return _problem_of(error)
+
+    @app.exception_handler(Exception)
+    async def _bug(_request: Request, _error: Exception) -> Response:
+        return _problem(500, "the gateway could not answer; its log says why")
 
     @app.exception_handler(RequestValidationError)
     async def _bad_request(_request: Request, error: RequestValidationError) -> Response:

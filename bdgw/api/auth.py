@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fastapi import HTTPException, Request
 
-__all__ = ["ROLES", "Token", "authoriser"]
+__all__ = ["ROLES", "Token", "authoriser", "refusal_of"]
 
 ROLES = ("read", "operate", "admin")
 """Each role may do what the ones before it may."""
@@ -37,21 +37,32 @@ def authoriser(
     needed = ROLES.index(role)
 
     def check(request: Request) -> None:
-        granted: str | None
         header = request.headers.get("authorization")
-        if header is None:
-            if anonymous == "none":
-                raise _refusal("a bearer token is needed")
-            granted = anonymous
-        else:
-            scheme, _, secret = header.partition(" ")
-            granted = _role_of(secret.strip(), tokens) if scheme.lower() == "bearer" else None
-            if granted is None:
-                raise _refusal("the token is not known")
+        granted = anonymous if header is None else _role_by(header, tokens)
+        if granted is None:
+            raise _refusal("the token is not known")
+        if granted == "none":
+            raise _refusal("a bearer token is needed")
         if ROLES.index(granted) < needed:
             raise HTTPException(403, f"the role {role!r} is needed")
 
     return check
+
+
+def refusal_of(request: Request, tokens: tuple[Token, ...]) -> HTTPException | None:
+    """The refusal of a request that brings a token which is not known, on whatever path.
+
+    So that a wrong token is found out at the first request, also at one that needs none.
+    """
+    header = request.headers.get("authorization")
+    if header is None or _role_by(header, tokens) is not None:
+        return None
+    return _refusal("the token is not known")
+
+
+def _role_by(header: str, tokens: tuple[Token, ...]) -> str | None:
+    scheme, _, secret = header.partition(" ")
+    return _role_of(secret.strip(), tokens) if scheme.lower() == "bearer" else None
 
 
 def _role_of(secret: str, tokens: tuple[Token, ...]) -> str | None:

@@ -222,6 +222,8 @@ class EmbeddedBroker:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
             preexec_fn=_die_with_parent(),
+            # Ctrl-C goes to a whole process group; the child must outlive the goodbye message.
+            start_new_session=True,
         )
         self._log_task = asyncio.create_task(
             self._read_log(self._process), name="embedded-broker-log"

@@ -407,7 +407,8 @@ class MqttPublisher:
             self._since_utc_ns = self._utc_ns()
         self._is_connected, self._reason = is_connected, reason
         event = "mqtt_connected" if is_connected else "mqtt_disconnected"
-        _log.info(event, reason=reason, attempts=self._attempts)
+        log = _log.info if is_connected or self._stop.is_set() else _log.warning
+        log(event, reason=reason, attempts=self._attempts)
         self._emit(ConnectionState(is_connected=is_connected, reason=reason))
 
     async def _pause_after(self, loss: Loss, lived_s: float | None) -> None:

@@ -5,6 +5,8 @@ The JSON Schemas beside this file (``schema/``) are the contract; a test holds b
 
 from __future__ import annotations
 
+import datetime as dt
+
 import msgspec
 
 from bdgw import timescale
@@ -26,6 +28,7 @@ __all__ = [
 ]
 
 VERSION = 1
+_POSIX_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - written with a Z, never compared
 _GRID_FRAME = "CGCS2000"
 _GRID_LIMIT_DEG = 88.0
 
@@ -109,8 +112,9 @@ def fix_payload(
     if fix.t_gpst_ns is not None:
         payload.t_fix = timescale.format_utc(fix.t_gpst_ns)
         week, sow_ns = timescale.bdt_from_gpst(fix.t_gpst_ns)
-        payload.bdt_week = week
-        payload.bdt_sow_s = round(sow_ns / 1e9, 6)
+        if week >= 0:  # BDT began on 2006-01-01; older captures have no time in it
+            payload.bdt_week = week
+            payload.bdt_sow_s = round(sow_ns / 1e9, 6)
     elif fix.tod_utc_ns is not None:
         payload.tod_utc_s = fix.tod_utc_ns / 1e9
     if fix.corr_age_s is not None or fix.corr_station is not None:
@@ -147,7 +151,9 @@ def stamp_published(payload: bytes, posix_ns: int) -> bytes:
 
 def format_posix(posix_ns: int) -> str:
     """Write a host time as UTC in ISO 8601 with milliseconds."""
-    return timescale.format_utc(timescale.gpst_from_posix(posix_ns))
+    # Not by way of GPST: a host whose clock was never set says 1970, before GPST began.
+    moment = _POSIX_EPOCH + dt.timedelta(milliseconds=(posix_ns + 500_000) // 1_000_000)
+    return moment.isoformat(timespec="milliseconds") + "Z"
 
 
 def connection_payload(gateway: str, state: str, *, boot: str, posix_ns: int | None) -> bytes:

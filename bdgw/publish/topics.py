@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["alarm", "connection", "fix", "health", "raw", "root", "sky"]
+__all__ = ["alarm", "connection", "fix", "health", "root", "sky"]
 
 
 def root(gateway: str) -> str:
@@ -28,11 +28,6 @@ def fix(gateway: str, device: str) -> str:
 def sky(gateway: str, device: str) -> str:
     """Satellites in view and used."""
     return f"{root(gateway)}/dev/{device}/event/sky"
-
-
-def raw(gateway: str, device: str) -> str:
-    """Bytes of the receiver as they came."""
-    return f"{root(gateway)}/dev/{device}/event/raw"
 
 
 def alarm(gateway: str, kind: str) -> str:

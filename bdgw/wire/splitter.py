@@ -15,6 +15,7 @@ import msgspec
 __all__ = [
     "NEED_MORE",
     "NOISE",
+    "NOISE_REASON",
     "Frame",
     "Framer",
     "FramerAnswer",
@@ -53,7 +54,7 @@ follow, the answer is never NEED_MORE."""
 
 _SKIP_MAX_BYTES = 1024
 """A stretch of skipped bytes is given out at this size, so that noise needs no memory."""
-_NOISE_REASON = "noise"
+NOISE_REASON = "noise"
 _ABANDONED_REASON = "incomplete"
 _HOLD_IDLE_TIMES = 2
 """A stream that never pauses would feed a false preamble until its length is reached: 15 s for
@@ -78,7 +79,7 @@ class Splitter:
         self._offset = 0
         self._skip: list[bytes] = []
         self._skip_bytes = 0
-        self._skip_reason = _NOISE_REASON
+        self._skip_reason = NOISE_REASON
         self._events: list[Frame | Skipped] = []
         self._quiet_at: float | None = None
         self._held_offset = -1
@@ -182,4 +183,4 @@ class Splitter:
             self._events.append(Skipped(end_offset - len(data), data, self._skip_reason))
             self._skip = []
             self._skip_bytes = 0
-        self._skip_reason = _NOISE_REASON
+        self._skip_reason = NOISE_REASON

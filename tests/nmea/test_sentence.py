@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import string
+from typing import Any
 
 import pynmea2
 import pytest
@@ -33,7 +34,7 @@ from tests.nmea.writer import clock, joined, place, sealed
 SECOND_NS = 1_000_000_000
 DEGREE = 1e-10
 """Degrees: what the decoder keeps (0.01 mm); pynmeagps rounds to the same decimal."""
-KINDS = {
+KINDS: dict[str, Any] = {
     "GGA": Gga,
     "RMC": Rmc,
     "GNS": Gns,
@@ -47,9 +48,13 @@ KINDS = {
 TALKERS = ["GP", "GL", "GA", "GB", "BD", "PQ", "GI", "GN", "GQ", "QZ"]
 
 
-def vectors() -> dict:
+def vectors() -> Any:
     path = shared_data("vectors", "nmea_receivers.json")
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def near(degrees: float) -> Any:
+    return pytest.approx(degrees, abs=DEGREE)
 
 
 def hms(hour: int, minute: int, second: float) -> int:
@@ -62,7 +67,7 @@ def test_gga_of_the_ublox_protocol_specification():
     )
     assert sentence == Gga(
         talker="GP",
-        lat_deg=pytest.approx(47.285233166666664, abs=DEGREE),
+        lat_deg=near(47.285233166666664),
         lon_deg=8.565265,
         tod_ns=hms(9, 27, 25.0),
         quality=1,
@@ -157,8 +162,8 @@ def test_rmc_gns_gst_gsa_gsv_of_the_reference():
 def test_gll_vtg_zda_of_the_ublox_protocol_specification():
     assert decode(b"$GPGLL,4717.11364,N,00833.91565,E,092321.00,A,A*60\r\n") == Gll(
         talker="GP",
-        lat_deg=pytest.approx(47 + 17.11364 / 60, abs=DEGREE),
-        lon_deg=pytest.approx(8 + 33.91565 / 60, abs=DEGREE),
+        lat_deg=near(47 + 17.11364 / 60),
+        lon_deg=near(8 + 33.91565 / 60),
         tod_ns=hms(9, 23, 21.0),
         status="A",
         mode="A",
@@ -197,7 +202,7 @@ def test_the_values_of_the_vectors():
     same = {"quality", "pdop", "hdop", "vdop", "mode"}
     n_compared = 0
     for row in vectors()["nmea_parse"]:
-        sentence = decode(row["sentence"].encode() + b"\r\n")
+        sentence: Any = decode(row["sentence"].encode() + b"\r\n")
         if isinstance(sentence, Unsupported):
             continue
         for key, value in row.items():
@@ -247,7 +252,7 @@ def test_every_talker_speaks_every_sentence(talker, formatter):
         "GSA": "A,3,1,,,,,,,,,,,,1,1,1",
         "GSV": "1,1,01,1,45,180,40",
     }
-    sentence = decode(sealed(f"{talker}{formatter},{bodies[formatter]}"))
+    sentence: Any = decode(sealed(f"{talker}{formatter},{bodies[formatter]}"))
     assert type(sentence) is KINDS[formatter]
     assert sentence.talker == talker
 
@@ -297,7 +302,6 @@ HOSTILE = [
     "1" + "0" * 400 + ".0",
     "4760.0",
     "9100.0",
-    "²",
 ]
 
 
@@ -306,10 +310,8 @@ def test_a_hostile_field_never_raises_and_never_gives_a_number_that_is_not_finit
     fields = GOOD[formatter]
     for index in range(1, len(fields)):
         for text in HOSTILE:
-            if not text.isascii():
-                continue
             changed = [*fields[:index], text, *fields[index + 1 :]]
-            sentence = decode(sealed(",".join(changed)))
+            sentence: Any = decode(sealed(",".join(changed)))
             if isinstance(sentence, Malformed):
                 assert sentence.reason
                 assert sentence.name == formatter
@@ -409,7 +411,7 @@ texts = st.text(
 )
 addresses = st.builds(lambda t, k: t + k, st.sampled_from(TALKERS), st.sampled_from(sorted(KINDS)))
 field_texts = st.one_of(
-    st.sampled_from(HOSTILE[:-1]),
+    st.sampled_from(HOSTILE),
     st.text(alphabet="0123456789.-+_ NSEWAVDR", max_size=12),
     st.sampled_from(["", "120000.00", "4717.1", "N", "00833.9", "E", "A", "1", "130324", "08"]),
 )
@@ -451,7 +453,7 @@ days = st.one_of(
 )
 
 
-def degrees(e7: int | None) -> object:
+def degrees(e7: int | None) -> Any:
     return None if e7 is None else pytest.approx(e7 / 60e7, abs=1.01 * DEGREE)
 
 
@@ -545,7 +547,10 @@ def test_gsv_round_trip(satellites, signal):
         1,
         1,
         len(satellites),
-        tuple(Satellite("C", *satellite, signal) for satellite in satellites),
+        tuple(
+            Satellite("C", prn, elevation, azimuth, cn0, signal)
+            for prn, elevation, azimuth, cn0 in satellites
+        ),
         signal,
         0,
     )

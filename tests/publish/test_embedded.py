@@ -118,7 +118,8 @@ async def test_the_bound_holds_with_a_password_too(tmp_path, gateway, capsys):
     assert "broker_unbounded" not in capsys.readouterr().out
 
 
-async def test_another_broker_on_the_port_is_not_taken_for_the_child(tmp_path: Path):
+async def test_another_broker_on_the_port_is_not_taken_for_the_child(tmp_path, monkeypatch):
+    monkeypatch.setattr(embedded, "_START_TIMEOUT_S", 3.0)
     async with EmbeddedBroker(tmp_path / "first") as first:
         second = EmbeddedBroker(tmp_path / "second", port=first.port)
         with pytest.raises(UnavailableError, match="address already in use"):

@@ -32,9 +32,7 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, **(extra or {})}
 
 
-def wait_until(
-    condition: Callable[[], Any], what: str, timeout_s: float = PATIENCE_S
-) -> Any:  # noqa: ANN401 - whatever the condition gives
+def wait_until(condition: Callable[[], Any], what: str, timeout_s: float = PATIENCE_S) -> Any:
     """Wait until ``condition`` gives something true, and give that."""
     end_s = time.monotonic() + timeout_s
     while not (found := condition()):

@@ -4,10 +4,11 @@ It shares no code with ``bdgw``. pynmeagps judges checksums and reads the fields
 here is only how sentences become epochs (a run of sentences with one time of day), which of them
 speaks for the position, and where the day comes from:
 
+* A sentence whose time is empty never joins one that has a time.
 * GGA speaks before GNS, RMC and GLL; of several GGA the one that has a position, GN before others.
 * RMC or GLL with status V takes the position away: the weaker claim is the one that holds.
 * The day is that of a valid RMC of the epoch, else the day that puts the epoch nearest to the last
-  date that the receiver gave (RMC or ZDA), else unknown.
+  date that the receiver gave while it had a fix (RMC or ZDA), else unknown.
 """
 
 from __future__ import annotations
@@ -110,22 +111,21 @@ def read_fixes(data: bytes) -> list[Read]:
     for message in read_sentences(data):
         kind = message.msgID
         if kind == "ZDA":
-            day.learn(_zda_date(message), _time(message))
+            day.hear(_zda_date(message), _time(message))
             continue
         if kind not in (*POSITIONS, "GST"):
             continue
         time = _time(message)
         if run is not None:
-            is_other = time is not None and run.time is not None and time != run.time
-            if run.repeats(message) and not is_other and time is not None:
+            if time == run.time and time is not None and run.repeats(message):
                 continue
-            if is_other or run.has(message):
+            if time is None and run.time is not None and not run.has(message):
+                continue  # nobody can know which instant it speaks of
+            if time != run.time or run.has(message):
                 fixes += _finish(run, day)
                 run = None
         if run is None:
             run = _Run(time)
-        if run.time is None:
-            run.time = time
         run.sentences.append(message)
     if run is not None:
         fixes += _finish(run, day)
@@ -137,17 +137,35 @@ class _Day:
 
     def __init__(self) -> None:
         self._known: dt.datetime | None = None
+        self._has_fix: bool | None = None
+        self._first: tuple[dt.date | None, dt.time | None] = (None, None)
 
-    def learn(self, date: dt.date | None, time: dt.time | None) -> None:
+    def hear(self, date: dt.date | None, time: dt.time | None) -> None:
+        """A ZDA; before the first epoch nobody knows yet what it is worth."""
+        if self._has_fix is None:
+            self._first = (date, time)
+        elif self._has_fix:
+            self._learn(date, time)
+
+    def of(
+        self, time: dt.time | None, rmc_date: dt.date | None, *, is_fixed: bool
+    ) -> dt.date | None:
+        """The day of an epoch; without a fix it is not remembered."""
+        if self._has_fix is None and is_fixed:
+            self._learn(*self._first)
+        self._has_fix = is_fixed
+        if time is None:
+            return rmc_date
+        date = rmc_date
+        if date is None and self._known is not None:
+            date = nearest(time, self._known).date()
+        if is_fixed:
+            self._learn(date, time)
+        return date
+
+    def _learn(self, date: dt.date | None, time: dt.time | None) -> None:
         if date is not None and time is not None and date >= _OLDEST:
             self._known = dt.datetime.combine(date, time)
-
-    def of(self, time: dt.time) -> dt.date | None:
-        if self._known is None:
-            return None
-        found = nearest(time, self._known)
-        self._known = found
-        return found.date()
 
 
 def nearest(time: dt.time, moment: dt.datetime) -> dt.datetime:
@@ -159,16 +177,14 @@ def nearest(time: dt.time, moment: dt.datetime) -> dt.datetime:
 def _finish(run: _Run, day: _Day) -> list[Read]:
     if not any(s.msgID in POSITIONS for s in run.sentences):
         return []
-    date = _rmc_date(run.sentences)
-    if date is not None and run.time is not None:
-        day.learn(date, run.time)
-    elif run.time is not None:
-        date = day.of(run.time)
     fix = _kind(run.sentences)
     speaker = _speaker(run.sentences)
-    lat, lon = (None, None) if speaker is None else (_degrees(speaker, "lat"), _degrees(speaker, "lon"))
-    if fix == "none" or lat is None or lon is None:
+    lat = lon = None
+    if speaker is not None and fix != "none":
+        lat, lon = _degrees(speaker, "lat"), _degrees(speaker, "lon")
+    if lat is None or lon is None:
         fix, lat, lon = "none", None, None
+    date = day.of(run.time, _rmc_date(run.sentences), is_fixed=fix != "none")
     return [Read(time=run.time, date=date, fix=fix, lat_deg=lat, lon_deg=lon)]
 
 
@@ -199,7 +215,9 @@ def _kind(sentences: list[NMEAMessage]) -> str:
     if speaker.msgID == "GGA":
         return "none" if speaker.quality == "" else KIND_BY_QUALITY[speaker.quality]
     if speaker.msgID == "GNS":
-        return next((name for letter, name in KIND_BY_MODE.items() if letter in speaker.posMode), "none")
+        return next(
+            (name for letter, name in KIND_BY_MODE.items() if letter in speaker.posMode), "none"
+        )
     return by_status[0] if by_status else "none"
 
 

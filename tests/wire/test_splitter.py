@@ -1,5 +1,6 @@
 """The splitter's laws, with the two framers that it serves."""
 
+import math
 import random
 import tracemalloc
 
@@ -210,12 +211,12 @@ def test_ticks_before_the_deadline_change_nothing_and_none_is_lost_after_it(part
             end = now + pause_s
             while True:
                 deadline = splitter.deadline()
-                is_due = deadline is not None and deadline <= end
-                if waiting and waiting[0] <= end and (not is_due or waiting[0] < deadline):
+                next_tick = waiting[0] if waiting else math.inf
+                if next_tick <= end and (deadline is None or next_tick < deadline):
                     splitter.tick(now=waiting.pop(0))
                     assert deadline is None or splitter.deadline() == deadline
                     assert list(splitter.events()) == []
-                elif is_due:
+                elif deadline is not None and deadline <= end:
                     splitter.tick(now=deadline)
                     found.append(tuple(splitter.events()))
                 else:

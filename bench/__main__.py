@@ -1,0 +1,55 @@
+"""``python -m bench [NAME...] [--json] [--quick]``: run figure groups and print a table.
+
+JSON goes to stdout, one object a figure; the table goes to stderr, so that both can be kept. The
+exit status is 1 when any figure's work was not done; a missed target is shown and is no error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import time
+
+import structlog
+
+from bench import decode, footprint, many_ports, many_tcp, ten_hertz
+from bench.figure import Bench, Figure, Options, emit, table
+
+BENCHES: dict[str, Bench] = {
+    "decode": decode.run,
+    "tcp": many_tcp.run,
+    "serial": ten_hertz.run,
+    "ports": many_ports.run,
+    "footprint": footprint.run,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHES)}")
+    parser.add_argument("--json", action="store_true", help="no table")
+    parser.add_argument("--quick", action="store_true", help="under two minutes, less certain")
+    arguments = parser.parse_args()
+    unknown = [name for name in arguments.names if name not in BENCHES]
+    if unknown:
+        parser.error(f"unknown: {', '.join(unknown)}; known: {', '.join(BENCHES)}")
+    logging.basicConfig(level=logging.CRITICAL)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    began_s = time.monotonic()
+    figures: list[Figure] = []
+    for name in arguments.names or BENCHES:
+        sys.stderr.write(f"{name} …\n")
+        figures += [emit(one) for one in BENCHES[name](Options(quick=arguments.quick))]
+    if not arguments.json:
+        load = os.getloadavg()[0]
+        sys.stderr.write(
+            f"\n{table(figures)}\n\n{time.monotonic() - began_s:.0f} s on {os.cpu_count()} cores, "
+            f"load average {load:.1f} at the end\n"
+        )
+    return 0 if all(one["ok"] for one in figures) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,38 @@
+"""Fixtures of the publisher's tests, for the tests of the whole gateway, and shorter patience."""
+
+from functools import partial
+
+import pytest
+
+from bdgw import app
+from bdgw.publish.mqtt_settings import MqttSettings
+from bdgw.receivers import DeviceSpec
+from tests.publish.conftest import any_broker, certificates, mosquitto
+
+__all__ = ["any_broker", "brisk", "certificates", "mosquitto"]
+
+
+@pytest.fixture
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limits that the configuration does not offer, cut from tens of seconds to one or less.
+
+    The limits themselves are tested where they are judged, with a clock of the test's own.
+    """
+    monkeypatch.setattr(
+        app,
+        "DeviceSpec",
+        partial(
+            DeviceSpec,
+            garbage_s=0.6,
+            stuck_s=0.6,
+            proven_s=0.2,
+            backoff_floor_s=0.05,
+            backoff_cap_s=0.2,
+        ),
+    )
+    monkeypatch.setattr(
+        app,
+        "MqttSettings",
+        partial(MqttSettings, backoff_floor_s=0.05, backoff_cap_s=0.2),
+    )
+    monkeypatch.setattr(app, "_NETWORK_IDLE_S", 0.3)

@@ -1,0 +1,132 @@
+"""The demo proves what it says: it passes only if every epoch came out once and right."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from bdgw import app, cli, demo
+from bdgw.demo import Tally
+from bdgw.publish.outbox import Lane, MemoryOutbox
+from tests.support.gateway_process import PATIENCE_S, environment
+
+ROW = {
+    "name": "r",
+    "t_utc": "2026-02-01T08:00:00.000Z",
+    "fix": "single",
+    "lat_deg": 31.0,
+    "lon_deg": 121.0,
+    "alt_msl_m": 8.0,
+    "alt_hae_m": 18.0,
+    "hdop": 0.6,
+}
+FIX = {
+    "dev": "r",
+    "t_fix": "2026-02-01T08:00:00.000Z",
+    "fix": "single",
+    "lat_deg": 31.0,
+    "lon_deg": 121.0,
+    "alt_msl_m": 8.0,
+    "alt_hae_m": 18.0,
+    "hdop": 0.6,
+}
+
+
+def judged(*fixes: dict[str, Any], truth: tuple[dict[str, Any], ...] = (ROW,)) -> dict[str, Any]:
+    tally = Tally()
+    for fix in fixes:
+        tally.add(fix)
+    return tally.summary(list(truth))
+
+
+def test_every_epoch_once_and_right_is_ok():
+    assert judged(FIX) == {
+        "fixes_expected": 1,
+        "fixes_received": 1,
+        "duplicates": 0,
+        "lost": 0,
+        "wrong_values": 0,
+        "not_sent": 0,
+        "ok": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("fixes", "counted"),
+    [
+        ([], "lost"),
+        ([FIX, FIX], "duplicates"),
+        ([FIX, {**FIX, "t_fix": "2026-02-01T08:00:01.000Z"}], "not_sent"),
+        ([FIX, {**FIX, "dev": "q"}], "not_sent"),
+        ([{**FIX, "lat_deg": 31.0000001}], "wrong_values"),
+        ([{**FIX, "fix": "dgnss"}], "wrong_values"),
+        ([{key: value for key, value in FIX.items() if key != "hdop"}], "wrong_values"),
+        ([{**FIX, "speed_m_s": 1.0}], "wrong_values"),
+    ],
+)
+def test_anything_else_is_not(fixes: list[dict[str, Any]], counted: str):
+    summary = judged(*fixes)
+    assert summary[counted] == 1
+    assert not summary["ok"]
+
+
+def test_nothing_sent_proves_nothing():
+    assert not judged(truth=())["ok"]
+
+
+def test_the_demo_ends_by_itself_with_everything_delivered():
+    done = subprocess.run(
+        [sys.executable, "-m", "bdgw", "demo", "--seconds", "5"],
+        capture_output=True,
+        env=environment(),
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    *fixes, summary = [json.loads(line) for line in done.stdout.splitlines()]
+    # 10 Hz, 1 Hz and 1 Hz for 5 s.
+    assert summary == {
+        "fixes_expected": 60,
+        "fixes_received": 60,
+        "duplicates": 0,
+        "lost": 0,
+        "wrong_values": 0,
+        "not_sent": 0,
+        "ok": True,
+    }
+    assert len(fixes) == 60
+    assert {fix["dev"] for fix in fixes} == {"rover-1", "rover-2", "buoy-7"}
+    assert "mosquitto_sub -h 127.0.0.1 -p " in done.stderr
+
+
+def test_a_lost_fix_and_a_damaged_line_fail_the_demo(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """The third fix never reaches the broker, and one receiver's sentences are cut."""
+
+    class Leaking(MemoryOutbox):
+        n_live = 0
+
+        def put(self, *, lane: Lane, **more: Any) -> int | None:
+            self.n_live += lane is Lane.LIVE
+            is_leaked = lane is Lane.LIVE and self.n_live == 3
+            return None if is_leaked else super().put(lane=lane, **more)
+
+    whole, _, at_sea = demo._SIMULATED
+    damaged = demo._SIMULATED[1] + ",fault=cut:p=0.3"
+    monkeypatch.setattr(demo, "_SIMULATED", (whole, damaged, at_sea))
+    monkeypatch.setattr(demo, "_LAST_FIX_S", 0.5)
+    monkeypatch.setattr(app, "MemoryOutbox", Leaking)
+    monkeypatch.setattr(sys, "argv", ["bdgw", "demo", "--seconds", "2"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert summary["lost"] == 1
+    assert summary["wrong_values"] + summary["not_sent"] >= 1
+    assert not summary["ok"]
