@@ -117,12 +117,12 @@ class GatewayStatus:
         """Why the data plane does not work, in plain words; empty when it does."""
         reasons = []
         mqtt = self._publisher.snapshot()
-        away_s = (self._utc_ns() - mqtt.since_utc_ns) / 1e9
-        if not mqtt.is_connected and away_s > _GRACE_S:
-            reasons.append(f"broker: not connected for {away_s:.0f} s: {mqtt.reason}")
+        # There is always something to acknowledge, because health itself is published. Its age is
+        # of the monotonic clock: one that is put right after the start is no outage of years.
         waiting_s = mqtt.oldest_unacked_age_s
-        if mqtt.is_connected and waiting_s is not None and waiting_s > _GRACE_S:
-            reasons.append(f"broker: nothing acknowledged for {waiting_s:.0f} s")
+        if waiting_s is not None and waiting_s > _GRACE_S:
+            why = "" if mqtt.is_connected else f", not connected: {mqtt.reason}"
+            reasons.append(f"broker: nothing acknowledged for {waiting_s:.0f} s{why}")
         devices = self._pool.snapshots()
         uptime_s = self._monotonic_s() - self._started_s
         if devices and all(_is_down(device, uptime_s) for device in devices):

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from bdgw.publish.embedded import EmbeddedBroker
-from bench.processes import OTHERS, Failed, find_mosquitto, free_port
+from bench.processes import OTHERS, RigError, find_mosquitto, free_port
 
 _START_S = 20.0
 
@@ -45,7 +45,7 @@ def running(name: str, folder: Path) -> Iterator[Broker]:
 def _mosquitto(folder: Path) -> Iterator[Broker]:
     binary = find_mosquitto()
     if binary is None:
-        raise Failed("mosquitto is not installed")
+        raise RigError("mosquitto is not installed")
     port = free_port()
     # Nothing but what is needed to be let in: all limits and time-outs are the defaults.
     config = folder / "mosquitto.conf"
@@ -59,7 +59,7 @@ def _mosquitto(folder: Path) -> Iterator[Broker]:
                 socket.create_connection(("127.0.0.1", port), 1).close()
                 break
             if time.monotonic() > until_s:
-                raise Failed("mosquitto does not answer")
+                raise RigError("mosquitto does not answer")
             time.sleep(0.02)
         yield Broker("mosquitto", f"mqtt://127.0.0.1:{port}", "5")
     finally:

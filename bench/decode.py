@@ -84,7 +84,7 @@ class _Runs:
         self.counts = [0] * rounds
 
     def best_s(self) -> float:
-        return sum(min(times) for times in zip(*self.cpu_s, strict=True))
+        return float(sum(min(times) for times in zip(*self.cpu_s, strict=True)))
 
 
 def _take_turns(path: Path, n_lines: int, rounds: int) -> dict[str, _Runs]:

@@ -53,7 +53,7 @@ def bdgw_stream(lines: list[bytes]) -> int:
 def bdgw_lines(lines: list[bytes]) -> int:
     count = 0
     for line in lines:
-        if frame_nmea(line, 0, True) == len(line):  # noqa: FBT003 - the framer's contract
+        if frame_nmea(line, 0, True) == len(line):
             decode_sentence(line)
             count += 1
     return count

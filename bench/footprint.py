@@ -48,13 +48,19 @@ def _memory(runs: int) -> Iterator[Figure]:
     empty = middle(rss[0])
     for count, each in rss.items():
         yield figure(
-            *("footprint", f"RSS with {count:,} TCP devices at 1 Hz", middle(each), "MB"),
+            "footprint",
+            f"RSS with {count:,} TCP devices at 1 Hz",
+            middle(each),
+            "MB",
             ok=all(expected == came for expected, came in received[count]),
             each_run=[round(value, 1) for value in each],
             expected_received=received[count],
         )
     yield figure(
-        *("footprint", "RSS per device", (middle(rss[_MANY]) - empty) * 1000 / _MANY, "kB"),
+        "footprint",
+        "RSS per device",
+        (middle(rss[_MANY]) - empty) * 1000 / _MANY,
+        "kB",
         ok=all(expected == came for expected, came in received[_MANY]),
     )
 
@@ -97,7 +103,10 @@ def _version(starts: int) -> Figure:
             taken.append(time.monotonic() - began_s)
     version_ms, nothing_ms = (1000 * middle(taken) for taken in times_s.values())
     return figure(
-        *("footprint", "bdgw --version, wall time", version_ms, "ms"),
+        "footprint",
+        "bdgw --version, wall time",
+        version_ms,
+        "ms",
         ok=True,
         peer="python -c pass",
         peer_value=nothing_ms,
@@ -116,7 +125,10 @@ def _first_publish(starts: int) -> Iterator[Figure]:
     ok = all(count == _CAPTURE_S for count in fixes)
     for what, each in (("birth message", birth_ms), ("first fix", fix_ms)):
         yield figure(
-            *("footprint", f"bdgw run, from start to {what} at a subscriber", middle(each), "ms"),
+            "footprint",
+            f"bdgw run, from start to {what} at a subscriber",
+            middle(each),
+            "ms",
             ok=ok,
             starts=starts,
             each_run=[round(value) for value in each],

@@ -42,7 +42,7 @@ class PublishCalls:
             note((time.monotonic_ns(), topic, payload))
             return original(connection, topic, payload, **more)
 
-        MqttConnection.publish = publish  # type: ignore[method-assign]
+        MqttConnection.publish = publish  # type: ignore[method-assign, assignment]
 
     def rows(self) -> list[Row]:
         rows = []

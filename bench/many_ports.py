@@ -39,7 +39,10 @@ def run(options: Options) -> Iterator[Figure]:
     for percent in (50, 99):
         each = [percentile(result.to_publish_ms, percent) for result in whole]
         yield figure(
-            *("ports", f"500 ports at 1 Hz, p{percent} to publish call", middle(each), "ms"),
+            "ports",
+            f"500 ports at 1 Hz, p{percent} to publish call",
+            middle(each),
+            "ms",
             ok=all(result.ok for result in whole),
             each_run=[round(value, 2) for value in each],
             expected=sum(result.expected for result in whole),
@@ -53,7 +56,10 @@ def _cpu(what: str, results: list[rig.Result], target: float, broker: str) -> Fi
     each = [100 * result.cpu_share for result in results]
     lost = sum(result.lost for result in results)
     return figure(
-        *("ports", f"500 ports at 1 Hz, CPU, {what}", middle(each), "% of a core"),
+        "ports",
+        f"500 ports at 1 Hz, CPU, {what}",
+        middle(each),
+        "% of a core",
         ok=all(result.ok for result in results),
         target=f"<= {target:g} %",
         met=middle(each) <= target and not lost,
@@ -84,7 +90,7 @@ def _fetch(folder: str) -> bool:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     command += ["--no-deps", "--target", folder, _PEER]
     with contextlib.suppress(subprocess.TimeoutExpired):
-        return subprocess.run(command, capture_output=True, timeout=_FETCH_S).returncode == 0  # noqa: PLW1510
+        return subprocess.run(command, capture_output=True, timeout=_FETCH_S).returncode == 0
     return False
 
 
@@ -130,7 +136,10 @@ def _compare(ours: list[rig.Result], theirs: list[rig.Result]) -> Figure:
 def _breaking(result: rig.Result) -> Figure:
     """What the peer makes of 500 ports; its loss is the finding, not our failure."""
     return figure(
-        *("ports", f"500 ports at 1 Hz, {_PEER}: fixes lost", result.lost, "fixes"),
+        "ports",
+        f"500 ports at 1 Hz, {_PEER}: fixes lost",
+        result.lost,
+        "fixes",
         ok=bool(result.expected),
         expected=result.expected,
         received=result.received,

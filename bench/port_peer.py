@@ -7,21 +7,22 @@ then the ports.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import signal
 import sys
 import time
 from pathlib import Path
 
-import serial_asyncio_fast
-
 from bdgw.receiver import EpochSeen, ReceiverSession
 from bdgw.receivers import raise_descriptor_limit
 from bdgw.timescale import format_utc
 
+Row = tuple[int, str, str]
+
 
 class Port(asyncio.Protocol):
-    def __init__(self, device: str, rows: list[tuple[int, str, str]]) -> None:
+    def __init__(self, device: str, rows: list[Row]) -> None:
         self._device = device
         self._rows = rows
         self._session = ReceiverSession(idle_s=0.3)
@@ -37,16 +38,17 @@ class Port(asyncio.Protocol):
         self.data_received(b"")
 
 
-async def _main(record: Path, ports: list[str]) -> None:
+async def _main(ports: list[str]) -> list[Row]:
     raise_descriptor_limit()
+    library = importlib.import_module("serial_asyncio_fast")  # from a temporary folder
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda *_: None)  # at 204 ports: 60,000 a second
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    rows: list[tuple[int, str, str]] = []
+    rows: list[Row] = []
     made = []
     for path in ports:
-        _, protocol = await serial_asyncio_fast.create_serial_connection(
+        _, protocol = await library.create_serial_connection(
             loop, lambda path=path: Port(Path(path).name, rows), path, baudrate=115200
         )
         made.append(protocol)
@@ -54,8 +56,9 @@ async def _main(record: Path, ports: list[str]) -> None:
     await stop.wait()
     for protocol in made:
         protocol.finish()
-    record.write_text("\n".join(json.dumps(row) for row in rows))
+    return rows
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(Path(sys.argv[1]), sys.argv[2:]))
+    found = asyncio.run(_main(sys.argv[2:]))
+    Path(sys.argv[1]).write_text("\n".join(json.dumps(row) for row in found))

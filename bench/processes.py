@@ -32,7 +32,7 @@ OTHERS = _CORES[:-1] or _CORES
 IS_PINNED = len(_CORES) > 1
 
 
-class Failed(RuntimeError):
+class RigError(RuntimeError):
     """A part of the rig did not do what it must."""
 
 
@@ -71,14 +71,14 @@ class Child:
         finally:
             timer.cancel()
         self._reading.join(1.0)
-        raise Failed(f"{self.name} ended without {event!r}: {' '.join(self._errors)}")
+        raise RigError(f"{self.name} ended without {event!r}: {' '.join(self._errors)}")
 
     def cpu_s(self) -> float:
         times = self._stats.cpu_times()
-        return times.user + times.system
+        return float(times.user + times.system)
 
     def rss_mb(self) -> float:
-        return self._stats.memory_info().rss / 1e6
+        return float(self._stats.memory_info().rss / 1e6)
 
     def stop(self) -> None:
         """Ask, wait, and see that it ended well."""
@@ -89,9 +89,11 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-            raise Failed(f"{self.name} did not stop") from None
+            raise RigError(f"{self.name} did not stop") from None
         if self._process.returncode not in (0, -signal.SIGTERM):
-            raise Failed(f"{self.name}: status {self._process.returncode} {' '.join(self._errors)}")
+            raise RigError(
+                f"{self.name}: status {self._process.returncode} {' '.join(self._errors)}"
+            )
 
     def kill(self) -> None:
         self._process.kill()

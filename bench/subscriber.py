@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from bench.processes import Failed
+from bench.processes import RigError
 
 _START_S = 15.0
 
@@ -26,7 +26,7 @@ class Collector:
 
     def take(self, message: paho.MQTTMessage) -> None:
         if not message.retain:
-            self.arrivals.append((time.monotonic_ns(), message.topic, message.payload))
+            self.arrivals.append((time.monotonic_ns(), message.topic, bytes(message.payload)))
 
     def count(self) -> int:
         return len(self.arrivals)
@@ -51,14 +51,18 @@ def subscribed(url: str, topic_filter: str) -> Iterator[Collector]:
     collector, ready = Collector(), threading.Event()
     parts = urlsplit(url)
     client = paho.Client(CallbackAPIVersion.VERSION2)
-    client.on_connect = lambda *_: client.subscribe(topic_filter, qos=1)
+
+    def on_connect(*_: object) -> None:
+        client.subscribe(topic_filter, qos=1)
+
+    client.on_connect = on_connect
     client.on_subscribe = lambda *_: ready.set()
     client.on_message = lambda _client, _data, message: collector.take(message)
     client.connect(parts.hostname or "", parts.port or 1883)
     client.loop_start()
     try:
         if not ready.wait(_START_S):
-            raise Failed(f"no subscription at {url}")
+            raise RigError(f"no subscription at {url}")
         yield collector
     finally:
         client.disconnect()

@@ -26,7 +26,10 @@ def run(options: Options) -> Iterator[Figure]:
             each = [percentile(values, percent) for values in ages]
             is_goal = percent == 99 and to == "publish call"
             yield figure(
-                *("serial", f"20 ports at 10 Hz, p{percent} to {to}", middle(each), "ms"),
+                "serial",
+                f"20 ports at 10 Hz, p{percent} to {to}",
+                middle(each),
+                "ms",
                 ok=all(result.ok for result in results),
                 target=f"<= {_TARGET_MS:g} ms" if is_goal else None,
                 met=middle(each) <= _TARGET_MS if is_goal else None,

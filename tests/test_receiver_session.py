@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bdgw.model import Fix, FixKind, TimeQuality
-from bdgw.receiver import EpochSeen, FramesSeen, ReceiverSession
+from bdgw.receiver import CaptureSession, EpochSeen, FramesSeen, ReceiverSession
 from bdgw.timescale import format_utc
 from bdgw.wire.splitter import Frame, Skipped
 from tests.nmea.test_dating import gpst
@@ -250,6 +250,29 @@ def test_any_bytes_are_survived_and_counted(chunks):
     stats = session.stats
     assert stats.decoded_bytes + stats.skipped_bytes == stats.bytes_in == sum(map(len, chunks))
     assert all(event is not None for event in session.events())
+
+
+@given(st.lists(st.tuples(st.integers(1, 400), st.floats(0.0, 20.0)), min_size=1, max_size=30))
+def test_a_replay_says_what_reading_the_file_says_however_it_is_played(parts):
+    data = whole_recording()
+    session = CaptureSession(host_gpst_ns=lambda _now: gpst("2026-11-22T08:00:03"))
+    now = 0.0
+    position = i = 0
+    found: list[Fix] = []
+    while position < len(data):
+        size, pause_s = parts[i % len(parts)]
+        session.receive(data[position : position + size], now=now)
+        session.tick(now=now)
+        assert session.deadline() is None
+        played = [event for event in session.events() if isinstance(event, EpochSeen)]
+        assert all(event.rx_s == now for event in played)
+        found += [event.fix for event in played]
+        position += size
+        now += pause_s
+        i += 1
+    session.receive(b"", now=now)
+    found += [event.fix for event in session.events() if isinstance(event, EpochSeen)]
+    assert found == seen([data])
 
 
 def test_nothing_is_carried_over_to_another_session():

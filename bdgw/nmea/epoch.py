@@ -33,6 +33,7 @@ __all__ = ["Epoch", "EpochAssembler", "LateSentence"]
 
 _POSITIONS = (Gga, Rmc, Gns, Gll)
 _TIMED = (Gga, Rmc, Gns, Gll, Gst)
+_SKY = (Gsv, Gsa)
 _CONFIRMATIONS = 2
 """So many epochs in a row must end alike before the end is believed."""
 _MAX_SENTENCES = 128
@@ -158,8 +159,7 @@ class EpochAssembler:
         self._last_at = now
         open_ = self._open
         if open_ is not None and (
-            open_.last_key == self._end_key
-            or len(open_.sentences) + len(open_.neighbours) >= _MAX_SENTENCES
+            open_.last_key == self._end_key or len(open_.sentences) >= _MAX_SENTENCES
         ):
             self._close()
 
@@ -248,7 +248,7 @@ class EpochAssembler:
         if open_ is None:
             if len(self._leading) < _MAX_SENTENCES:
                 self._leading.append(sentence)
-        elif isinstance(sentence, Gsv) or self._is_in_place(key, open_):
+        elif type(sentence) is Gsv or self._is_in_place(key, open_):
             open_.add(key, sentence)
         else:
             open_.note(key)
@@ -276,11 +276,10 @@ class EpochAssembler:
         """A quiet time lies between them and the next sentence: they belong to what was before."""
         for sentence in self._leading:
             self._set_aside(sentence, self._neighbours)
-        del self._neighbours[:-_MAX_SENTENCES]
         self._leading.clear()
 
     def _set_aside(self, sentence: Sentence, neighbours: list[Sentence]) -> None:
-        if isinstance(sentence, Gsv | Gsa):
+        if isinstance(sentence, _SKY) and len(neighbours) < _MAX_SENTENCES:
             neighbours.append(sentence)
         else:
             self._out.append(LateSentence(sentence, _UNKNOWN_EPOCH))

@@ -361,10 +361,6 @@ def test_run_ends_cleanly_on_a_signal_and_the_next_one_knows(tmp_path: Path):
             assert len(gateway.log) == len(gateway.raw.splitlines()), "every line is JSON"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the embedded broker is in the gateway's process group and gets the interrupt as well",
-)
 def test_run_ends_when_its_terminal_sends_an_interrupt_to_all(tmp_path: Path):
     """Ctrl-C reaches the whole group: the broker must outlive the goodbye."""
     path = tmp_path / "gateway.toml"

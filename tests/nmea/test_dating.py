@@ -224,6 +224,24 @@ def test_epochs_without_a_fix_do_not_move_the_day():
     assert format_utc(found) == "2024-03-13T13:10:00.000Z"
 
 
+def test_the_day_of_an_epoch_without_a_fix_is_not_verified():
+    host = gpst("2026-11-22T08:00:00")
+    _, tod_ns = at("2026-11-22T08:00:00")
+    assert keeper().resolve(tod_ns, None, host, is_fixed=False) == (host, TimeQuality.UNVERIFIED)
+    days = keeper()
+    days.learn(*at("2026-11-22T07:59:59"), host)
+    assert days.resolve(tod_ns, None, host, is_fixed=False) == (host, TimeQuality.UNVERIFIED)
+
+
+def test_a_believable_date_ends_the_disbelief_of_an_earlier_one():
+    days = keeper()
+    assert days.learn(dt.date(1980, 1, 6), 0, None) is TimeQuality.IMPLAUSIBLE
+    day, tod_ns = at("2024-03-13T08:00:00")
+    expected = (gpst("2024-03-13T08:00:00"), TimeQuality.GNSS)
+    assert days.resolve(tod_ns, day, None, is_fixed=True) == expected
+    assert days.resolve(tod_ns, None, None, is_fixed=True) == expected
+
+
 @given(
     st.dates(),
     st.integers(min_value=0, max_value=DAY_NS + SECOND_NS - 1),

@@ -85,11 +85,24 @@ class _Run:
     time: dt.time | None
     sentences: list[NMEAMessage] = field(default_factory=list)
 
-    def has(self, message: NMEAMessage) -> bool:
+    def _has(self, message: NMEAMessage) -> bool:
         return any(s.identity == message.identity for s in self.sentences)
 
-    def repeats(self, message: NMEAMessage) -> bool:
-        return any(s.serialize() == message.serialize() for s in self.sentences)
+    def leaves_out(self, message: NMEAMessage, time: dt.time | None) -> bool:
+        """It says nothing: a copy, or one whose empty time could be of any instant."""
+        if not self.sentences:
+            return False
+        if time is None:
+            return self.time is not None and not self._has(message)
+        is_copy = any(s.serialize() == message.serialize() for s in self.sentences)
+        return time == self.time and is_copy
+
+    def goes_on_with(self, message: NMEAMessage, time: dt.time | None) -> bool:
+        """It is of the same instant. What had no time before one that has is left out as well."""
+        if not self._has(message) and self.time is None and time is not None:
+            self.sentences.clear()
+            self.time = time
+        return time == self.time and not self._has(message)
 
 
 def read_sentences(data: bytes) -> Iterator[NMEAMessage]:
@@ -107,29 +120,17 @@ def read_fixes(data: bytes) -> list[Read]:
     """Read the epochs of a capture, in order."""
     fixes: list[Read] = []
     day = _Day()
-    run: _Run | None = None
+    run = _Run(None)
     for message in read_sentences(data):
-        kind = message.msgID
-        if kind == "ZDA":
-            day.hear(_zda_date(message), _time(message))
-            continue
-        if kind not in (*POSITIONS, "GST"):
-            continue
         time = _time(message)
-        if run is not None:
-            if time == run.time and time is not None and run.repeats(message):
-                continue
-            if time is None and run.time is not None and not run.has(message):
-                continue  # nobody can know which instant it speaks of
-            if time != run.time or run.has(message):
+        if message.msgID == "ZDA":
+            day.hear(_zda_date(message), time)
+        elif message.msgID in (*POSITIONS, "GST") and not run.leaves_out(message, time):
+            if not run.goes_on_with(message, time):
                 fixes += _finish(run, day)
-                run = None
-        if run is None:
-            run = _Run(time)
-        run.sentences.append(message)
-    if run is not None:
-        fixes += _finish(run, day)
-    return fixes
+                run = _Run(time)
+            run.sentences.append(message)
+    return fixes + _finish(run, day)
 
 
 class _Day:
