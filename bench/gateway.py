@@ -1,8 +1,9 @@
-"""The gateway as a process of its own, instrumented from outside.
+"""The gateway as a process of its own, instrumented from outside; runs what ``bdgw run`` runs.
 
-``python -m bench.gateway CONFIG [--record FILE] [--no-publish]`` runs what ``bdgw run`` runs. With
-``--record`` every publish call of a fix is noted with CLOCK_MONOTONIC and written down at the end.
-With ``--no-publish`` only reading, decoding, joining and numbering are run: fixes end in a list.
+With ``--record`` every publish call of a fix is noted with CLOCK_MONOTONIC and written down at the
+end. With ``--no-publish`` only reading, decoding, joining and numbering are run: fixes end in a
+list. ``--profile`` writes a cProfile; BDGW_BENCH_PROFILE in the environment asks for it in any
+bench.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import cProfile
 import json
 import logging
+import os
 import signal
 import time
 from pathlib import Path
@@ -108,9 +111,15 @@ def main() -> None:
     parser.add_argument("config", type=Path)
     parser.add_argument("--record", type=Path)
     parser.add_argument("--no-publish", action="store_true")
+    parser.add_argument("--profile", default=os.environ.get("BDGW_BENCH_PROFILE"))
     arguments = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    profile = cProfile.Profile()
+    if arguments.profile:
+        profile.enable()
     rows = asyncio.run(_main(arguments))
+    if arguments.profile:
+        profile.dump_stats(arguments.profile)
     if arguments.record is not None:
         arguments.record.write_text("\n".join(json.dumps(row) for row in rows))
 

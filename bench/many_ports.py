@@ -19,9 +19,9 @@ from bench.figure import Figure, Options, figure, middle, percentile
 from bench.processes import MEASURED, child
 
 _PORTS, _PEER_PORTS = 500, 200
-_RUNS, _SECONDS = 3, 10
+_RUNS, _SECONDS = 3, 12
 _PEER_RUNS = 2
-_QUICK_RUNS, _QUICK_SECONDS = 1, 8
+_QUICK_RUNS, _QUICK_SECONDS = 1, 9
 _TARGET_PERCENT = 25.0
 _PEER = "pyserial-asyncio-fast"
 _FETCH_S = 60

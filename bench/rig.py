@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -188,7 +189,7 @@ def measure(
     collector: Collector | None,
 ) -> Result:
     """Let the load run, stop the measured process, and judge what came out of it."""
-    summary, cpu_s = _watch(generator, measured, load)
+    summary, cpu_share = _watch(generator, measured, load)
     if collector is not None:
         collector.wait_count(summary["epochs_written"], _LAST_S)
     rss_mb = measured.rss_mb()
@@ -198,7 +199,7 @@ def measure(
     result = _judge(stamps, record, collector)
     result.not_written = summary["epochs_lost"]
     result.redialled = summary.get("connects", load.count) - load.count
-    result.cpu_share = cpu_s / load.seconds
+    result.cpu_share = cpu_share
     result.rss_mb = rss_mb
     result.load_cpu_s = summary["cpu_s"]
     result.load_late_max_s = summary["late_max_s"]
@@ -206,13 +207,16 @@ def measure(
 
 
 def _watch(generator: Child, measured: Child, load: Load) -> tuple[dict[str, Any], float]:
-    """Let the load run; what the load generator says, and the CPU seconds meanwhile."""
+    """Let the load run; what the load generator says, and the share of a core after warming up."""
     started = generator.wait_event("started")
     if started["readers"] != load.count:
         raise RigError(f"{started['readers']} of {load.count} devices were connected")
-    before_s = measured.cpu_s()
+    # The first epoch is at the next whole second.
+    time.sleep(1.0 + WARM_UP_EPOCHS / load.rate_hz)
+    cpu_s, wall_s = measured.cpu_s(), time.monotonic()
     summary = generator.wait_event("summary")
-    return summary, measured.cpu_s() - before_s
+    cpu_s, wall_s = measured.cpu_s() - cpu_s, time.monotonic() - wall_s
+    return summary, cpu_s / (wall_s - _HOLD_S)
 
 
 def _judge(stamps: Path, record: Path, collector: Collector | None) -> Result:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import io
@@ -12,6 +13,7 @@ import socket
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -19,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from bdgw import cli
 from tests.conftest import read_capture, shared_data
 from tests.support.gateway_process import (
     PATIENCE_S,
@@ -45,18 +48,42 @@ url = "{broker}"
 """
 
 
-def bdgw(
-    *arguments: object, stdin: bytes = b"", extra: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "bdgw", *map(str, arguments)],
-        input=stdin.decode("latin-1"),
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def bdgw(*arguments: object) -> Done:
+    """Run a command: those that serve as a process, the others (half a second sooner) here."""
+    words = [str(argument) for argument in arguments]
+    if words[0] not in ("run", "replay"):
+        return in_this_process(words)
+    done = subprocess.run(
+        [sys.executable, "-m", "bdgw", *words],
         capture_output=True,
-        encoding="latin-1",
-        env=environment(extra),
+        text=True,
+        env=environment(),
         timeout=PATIENCE_S,
         check=False,
     )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def in_this_process(words: list[str]) -> Done:
+    out, errors = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["bdgw", *words])
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
+            code = status_of_main()
+    return Done(code, out.getvalue(), errors.getvalue())
+
+
+def status_of_main() -> int:
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return int(ended.value.code or 0)
 
 
 def lines(text: str) -> list[dict[str, Any]]:
@@ -120,6 +147,24 @@ def test_a_configuration_that_is_not_there_is_78(command: str, tmp_path: Path):
     done = bdgw(command, "-c", tmp_path / "none.toml")
     assert (done.returncode, done.stdout) == (78, "")
     assert str(tmp_path / "none.toml") in done.stderr
+
+
+def test_it_is_a_program_and_a_module(capture: Path):
+    """What the other tests do in their own process, once as a user does it."""
+    for program in ([sys.executable, "-m", "bdgw"], [str(Path(sys.executable).parent / "bdgw")]):
+        done = subprocess.run(
+            [*program, "decode", "--stats", capture],
+            capture_output=True,
+            text=True,
+            env=environment(),
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert lines(done.stdout)[0]["events"] == {"GGA": 3, "RMC": 3}
+        misused = subprocess.run(
+            [*program, "decode"], capture_output=True, env=environment(), check=False
+        )
+        assert misused.returncode == 64
 
 
 def test_version_and_help():
