@@ -25,7 +25,7 @@ from bdgw.errors import ConfigError
 from bdgw.hostclock import HostClock
 from bdgw.hub import Hub
 from bdgw.intake import DeviceFacts, Intake
-from bdgw.model import DeviceState, DeviceStatus, Via
+from bdgw.model import Alarm, ConnectionState, DeviceState, DeviceStatus, Via
 from bdgw.publish import payload, topics
 from bdgw.publish.embedded import EmbeddedBroker
 from bdgw.publish.mqtt import MqttPublisher, MqttSettings, Presence
@@ -228,7 +228,7 @@ class Gateway:
             _mqtt_settings(self._config, url),
             self._outbox,
             presence,
-            emit=self._hub.publish,
+            emit=self._on_publisher,
             finish=self._sink.finish,
             rng=self._rng,
         )
@@ -282,15 +282,27 @@ class Gateway:
             stats=record.stats,
         )
 
+    def _on_publisher(self, event: ConnectionState | Alarm) -> None:
+        self._hub.publish(event)
+        self._health_due.set()
+
     def _on_state(self, state: DeviceState) -> None:
         self._hub.publish(state)
         self._health_due.set()
 
     async def _tell_health(self, status: GatewayStatus) -> None:
-        """Publish the health summary at every change of a device and at a steady pace."""
+        """Publish the health summary at every change of a device and at a steady pace.
+
+        While the broker is away one of them waits, whose age tells of the outage; what counts is
+        the one that follows when the broker is back.
+        """
+        is_one_waiting = False
         while True:
-            self._sink.health(status.health())
             self._health_due.clear()
+            is_connected = status.is_connected()
+            if is_connected or not is_one_waiting:
+                self._sink.health(status.health())
+                is_one_waiting = not is_connected
             await asyncio.sleep(1.0)  # several changes at once make one message
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_HEALTH_PERIOD_S):

@@ -113,6 +113,10 @@ class GatewayStatus:
             ),
         }
 
+    def is_connected(self) -> bool:
+        """Whether the broker takes messages."""
+        return self._publisher.snapshot().is_connected
+
     def failures(self) -> list[str]:
         """Why the data plane does not work, in plain words; empty when it does."""
         reasons = []

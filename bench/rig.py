@@ -147,8 +147,8 @@ def run(load: Load) -> Result:
     discarded: list[Result] = []
     while True:
         result = _run_once(load)
-        result.discarded = discarded
         if result.load_late_max_s <= _LATE_S or len(discarded) == _ATTEMPTS - 1:
+            result.discarded = discarded
             return result
         discarded.append(result)
 

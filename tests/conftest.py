@@ -17,7 +17,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 
 def shared_data(*parts: str) -> Path:
-    """Give the path of a recorded capture, or skip; with BDGW_REQUIRE=1 its absence is a failure."""
+    """Give the path of a recorded capture, or skip; with BDGW_REQUIRE=1 absence is a failure."""
     path = SHARED.joinpath(*parts)
     if not path.exists():
         reason = f"the recorded data {'/'.join(parts)} is not beside the project"

@@ -6,9 +6,8 @@ from bdgw.statedir import locked
 
 def test_a_second_gateway_cannot_use_the_same_folder(tmp_path):
     folder = tmp_path / "a" / "state"
-    with locked(folder):
-        with pytest.raises(UnavailableError, match="another gateway"), locked(folder):
-            pass
+    with locked(folder), pytest.raises(UnavailableError, match="another gateway"), locked(folder):
+        pass
     with locked(folder):
         pass  # free again
 

@@ -13,7 +13,10 @@ from functools import lru_cache
 from typing import Any
 
 __all__ = [
-    "SMALL_INTEGER",
+    "AZIMUTH_DEG",
+    "CN0_DBHZ",
+    "COUNT",
+    "ELEVATION_DEG",
     "FieldError",
     "Reader",
     "angle_deg",
@@ -42,12 +45,23 @@ class FieldError(ValueError):
     """A field says something that the standard does not allow."""
 
 
-SMALL_INTEGER: dict[str, int | None] = {"": None} | {
-    text: value
-    for value in range(-90, 1000)
-    for text in (str(value), f"{value:02d}", f"{value:03d}")
-}
-"""Integers of up to three digits by their text, as counts, angles and ratios are written."""
+def _table(first: int, last: int) -> dict[str, int | None]:
+    """Integers by their text, for fields that are read many times a second.
+
+    Empty is None, and so is a number that cannot be (an elevation of 99 is how some receivers
+    say that they do not know). What is no number at all is not in the table.
+    """
+    return {"": None} | {
+        text: value if first <= value <= last else None
+        for value in range(-99, 1000)
+        for text in (str(value), f"{value:02d}", f"{value:03d}")
+    }
+
+
+COUNT = _table(0, 999)
+ELEVATION_DEG = _table(-90, 90)
+AZIMUTH_DEG = _table(0, 360)
+CN0_DBHZ = _table(0, 99)
 
 
 def _finite(text: str) -> float:

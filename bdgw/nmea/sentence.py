@@ -15,7 +15,10 @@ import msgspec
 
 from bdgw.model import Satellite
 from bdgw.nmea.field import (
-    SMALL_INTEGER,
+    AZIMUTH_DEG,
+    CN0_DBHZ,
+    COUNT,
+    ELEVATION_DEG,
     FieldError,
     Reader,
     angle_deg,
@@ -360,7 +363,7 @@ def _decode_gsv(talker: str, fields: list[str]) -> Gsv:
     stop = len(fields) & ~3
     leftover = len(fields) - stop
     # A receiver that sees nothing may leave all fields empty, the counts too.
-    total, index = SMALL_INTEGER[fields[1]] or 1, SMALL_INTEGER[fields[2]] or 1
+    total, index = COUNT[fields[1]] or 1, COUNT[fields[2]] or 1
     if leftover > 1 or index > total:
         raise FieldError(f"part {index} of {total} with {len(fields) - 4} satellite fields")
     signal = _SIGNAL_BY_TEXT[fields[-1]] if leftover else None
@@ -370,9 +373,9 @@ def _decode_gsv(talker: str, fields: list[str]) -> Gsv:
         Satellite(
             satellite[0],
             satellite[1],
-            SMALL_INTEGER[elevation],
-            SMALL_INTEGER[azimuth],
-            SMALL_INTEGER[cn0],
+            ELEVATION_DEG[elevation],
+            AZIMUTH_DEG[azimuth],
+            CN0_DBHZ[cn0],
             signal,
         )
         for text, elevation, azimuth, cn0 in zip(
@@ -381,7 +384,7 @@ def _decode_gsv(talker: str, fields: list[str]) -> Gsv:
         if text and (satellite := by_text[text]) is not None
     ]
     n_unknown = len(numbers) - numbers.count("") - len(satellites)
-    in_view = SMALL_INTEGER[fields[3]]
+    in_view = COUNT[fields[3]]
     return Gsv(talker, total, index, in_view, tuple(satellites), signal, n_unknown)
 
 

