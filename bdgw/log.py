@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from typing import Literal
@@ -9,6 +10,18 @@ from typing import Literal
 import structlog
 
 __all__ = ["set_up_logging"]
+
+
+class _StderrLogger:
+    """Writes to whatever stderr is now. Nobody reading the logs is no reason to stop working."""
+
+    def msg(self, message: str) -> None:
+        """Write a line, or lose it."""
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(message + "\n")
+            sys.stderr.flush()
+
+    log = debug = info = warning = warn = error = err = critical = fatal = exception = msg
 
 
 def set_up_logging(style: Literal["json", "console"], level: str) -> None:
@@ -29,6 +42,6 @@ def set_up_logging(style: Literal["json", "console"], level: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_names: _StderrLogger(),
         cache_logger_on_first_use=False,
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -30,3 +32,10 @@ def shared_data(*parts: str) -> Path:
 def read_capture(path: Path) -> bytes:
     """Read a capture, unpacked."""
     return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """Let no test leave its logging to the next."""
+    yield
+    structlog.reset_defaults()

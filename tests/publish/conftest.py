@@ -68,7 +68,7 @@ class Gateway:
 
     async def stop(self) -> None:
         if not self.task.done():
-            await self.publisher.stop()
+            await self.publisher.stop(drain_s=20)
         with contextlib.suppress(asyncio.CancelledError):
             await self.task
 
