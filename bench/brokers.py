@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from bdgw.publish.embedded import EmbeddedBroker
 from bench.processes import OTHERS, RigError, find_mosquitto, free_port
 
@@ -78,8 +76,8 @@ def _nats(folder: Path) -> Iterator[Broker]:
     try:
         pid = broker.snapshot().pid
         if pid is not None:
-            for task in psutil.Process(pid).threads():
-                os.sched_setaffinity(task.id, OTHERS)
+            for task in Path("/proc", str(pid), "task").iterdir():
+                os.sched_setaffinity(int(task.name), OTHERS)
         yield Broker("nats-server", broker.url, "3.1.1")
     finally:
         asyncio.run_coroutine_threadsafe(broker.__aexit__(None, None, None), loop).result()

@@ -149,7 +149,7 @@ def _run(arguments: argparse.Namespace) -> int:
             if tell is not None:
                 tell(truth)
 
-        return _simulate(
+        summary = _simulate(
             scenario,
             options,
             max_epochs=arguments.epochs,
@@ -157,6 +157,9 @@ def _run(arguments: argparse.Namespace) -> int:
             on_written=on_written,
             on_damaged=tell_damaged,
         )
+    # Said after the files are closed: who waits for it reads them whole.
+    say(summary)
+    return os.EX_OK
 
 
 def _replay(arguments: argparse.Namespace) -> int:
@@ -173,7 +176,8 @@ def _replay(arguments: argparse.Namespace) -> int:
     )
     # A replay has no grid of epochs to wait for: it begins at once.
     options = replace(_options(arguments), start_utc_ns=time.time_ns())
-    return _simulate(Scenario(devices=(spec,)), options, max_s=arguments.seconds)
+    say(_simulate(Scenario(devices=(spec,)), options, max_s=arguments.seconds))
+    return os.EX_OK
 
 
 def _many(arguments: argparse.Namespace) -> int:
@@ -234,7 +238,7 @@ def _simulate(
     max_s: float = math.inf,
     on_written: Callable[[dict[str, object]], None] | None = None,
     on_damaged: Callable[[dict[str, object]], None] | None = None,
-) -> int:
+) -> dict[str, object]:
     names = [spec.name for spec in scenario.devices]
     if not names or len(set(names)) < len(names):
         msg = "at least one device is needed, and every name once only"
@@ -263,9 +267,7 @@ def _simulate(
     except (ValueError, EOFError, zlib.error) as error:
         raise SpecError(str(error)) from error
     simulator = Simulator(ports, make_devices, options, say)
-    summary = asyncio.run(_until_signal(simulator.run))
-    say({**summary, "seed": scenario.seed})
-    return os.EX_OK
+    return {**asyncio.run(_until_signal(simulator.run)), "seed": scenario.seed}
 
 
 async def _until_signal(

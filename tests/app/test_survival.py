@@ -492,7 +492,7 @@ async def test_a_host_whose_clock_is_wrong_still_delivers(
 ):
     """A board without a battery starts in 1970; only flags and the host's own times differ."""
     require_mosquitto()
-    HostTime.utc = (year - 1970) * 31_557_600 * 10**9
+    HostTime.utc = (year - 1970) * 31_557_600 * 10**9 + 15_000_000 * 10**9  # in June
     monkeypatch.setattr(app, "SystemClock", HostTime)
     monkeypatch.setattr(app, "HostClock", partial(HostClock, utc_ns=lambda: HostTime.utc))
     broker = Mosquitto(tmp_path)
