@@ -18,17 +18,25 @@ import structlog
 
 from bdgw import __version__
 from bdgw.api.app import build_api
-from bdgw.api.auth import Token
 from bdgw.api.server import ApiServer
-from bdgw.config import BrokerConfig, Config, DeviceConfig, MatchConfig, SecretConfig
+from bdgw.config import Config
 from bdgw.errors import ConfigError
 from bdgw.hostclock import HostClock
 from bdgw.hub import Hub
-from bdgw.intake import DeviceFacts, Intake
+from bdgw.intake import Intake
 from bdgw.model import Alarm, ConnectionState, DeviceState, DeviceStatus, Via
+from bdgw.plan import (
+    api_tokens,
+    broker_password,
+    device_facts,
+    device_specs,
+    host_and_port,
+    listener_specs,
+    mqtt_settings,
+)
 from bdgw.publish import payload, topics
 from bdgw.publish.embedded import EmbeddedBroker
-from bdgw.publish.mqtt import MqttPublisher, MqttSettings, Presence
+from bdgw.publish.mqtt import MqttPublisher, Presence
 from bdgw.publish.outbox import MemoryOutbox
 from bdgw.publish.sink import PublishingSink
 from bdgw.receiver import (
@@ -40,25 +48,12 @@ from bdgw.receiver import (
     ReceiverSession,
 )
 from bdgw.receivers import (
-    DeviceSpec,
-    Endpoint,
     Epoch,
-    FileEndpoint,
     Good,
-    ListenerSpec,
-    MatchRule,
-    PeerRule,
     ReceiverPool,
-    RegistrationRule,
-    SentenceRule,
-    SerialEndpoint,
     Skipped,
     SystemClock,
-    TcpListenEndpoint,
-    UdpListenEndpoint,
-    UnknownPolicy,
     Verdict,
-    parse_endpoint,
     raise_descriptor_limit,
 )
 from bdgw.statedir import locked
@@ -92,10 +87,10 @@ def check(config: Config) -> None:
         clock=SystemClock(),
         rng=random.Random(),  # noqa: S311 - never asked
     )
-    _password(config.broker)
-    _tokens(config)
+    broker_password(config.broker)
+    api_tokens(config)
     if config.broker.url != "embedded":
-        _mqtt_settings(config, config.broker.url)
+        mqtt_settings(config, config.broker.url)
 
 
 class Gateway:
@@ -124,7 +119,7 @@ class Gateway:
         self._hub.subscribe(self._sink)
         self._health_due = asyncio.Event()
         self.intake = Intake(
-            [_facts(device) for device in config.device],
+            [device_facts(device) for device in config.device],
             self._hub,
             boot=self._boot,
             utc_ns=self._clock.utc_ns,
@@ -201,13 +196,13 @@ class Gateway:
         if config.url != "embedded":
             self.broker_url = config.url
             return None
-        host, port = _host_port(config.listen or "127.0.0.1:0")
+        host, port = host_and_port(config.listen or "127.0.0.1:0")
         broker = EmbeddedBroker(
             self._config.gateway.state_dir,
             host,
             port,
             user=config.username,
-            password=_password(config),
+            password=broker_password(config),
             rng=self._rng,
         )
         await stack.enter_async_context(broker)
@@ -225,7 +220,7 @@ class Gateway:
         )
         url = broker.url if broker is not None else self._config.broker.url
         return MqttPublisher(
-            _mqtt_settings(self._config, url),
+            mqtt_settings(self._config, url),
             self._outbox,
             presence,
             emit=self._on_publisher,
@@ -255,11 +250,11 @@ class Gateway:
             return None
         app = build_api(
             status,
-            tokens=_tokens(self._config),
+            tokens=api_tokens(self._config),
             anonymous=config.anonymous,
             version=__version__,
         )
-        host, port = _host_port(config.listen)
+        host, port = host_and_port(config.listen)
         server = ApiServer(app, host=host, port=port)
         shown = f"[{server.host}]" if ":" in server.host else server.host
         self.api_url = f"http://{shown}:{server.port}"
@@ -321,8 +316,8 @@ def _pool(
     """Build the pool, which finds out whether the devices can be told apart."""
     try:
         return ReceiverPool(
-            _device_specs(config),
-            _listener_specs(config),
+            device_specs(config),
+            listener_specs(config),
             new_session=new_session,
             classify=_classify,
             emit=emit,
@@ -343,129 +338,3 @@ def _classify(event: ReceiverEvent) -> Verdict:
     if isinstance(event, SkippedBytes):
         return Skipped(len(event.data))
     return None
-
-
-def _facts(device: DeviceConfig) -> DeviceFacts:
-    return DeviceFacts(
-        id=device.id,
-        via=_via(_endpoint(device.url, f"device {device.id!r}")),
-        frame=device.frame,
-        frame_epoch_year=device.epoch,
-        sends_sky=device.sky,
-    )
-
-
-def _via(endpoint: Endpoint) -> Via:
-    if isinstance(endpoint, SerialEndpoint):
-        return Via.SERIAL
-    return Via.FILE if isinstance(endpoint, FileEndpoint) else Via.IP
-
-
-def _endpoint(url: str, owner: str) -> Endpoint:
-    try:
-        return parse_endpoint(url)
-    except ValueError as error:
-        raise ConfigError(f"{owner}: {error}") from None
-
-
-def _device_specs(config: Config) -> list[DeviceSpec]:
-    specs = []
-    for device in config.device:
-        owner = f"device {device.id!r}"
-        endpoint = _endpoint(device.url, owner)
-        try:
-            specs.append(
-                DeviceSpec(
-                    id=device.id,
-                    endpoint=endpoint,
-                    match=None if device.match is None else _match(device.match),
-                    silence_s=device.silence_s,
-                )
-            )
-        except ValueError as error:
-            raise ConfigError(f"{owner}: {error}") from None
-    return specs
-
-
-def _match(match: MatchConfig) -> MatchRule:
-    if match.registration is not None:
-        return RegistrationRule(data=match.registration.encode())
-    if match.registration_hex is not None:
-        try:
-            return RegistrationRule.from_hex(match.registration_hex)
-        except ValueError:
-            shown = repr(match.registration_hex)
-            text = f"match.registration_hex = {shown}: 1 to 256 bytes in hexadecimal are needed"
-            raise ValueError(text) from None
-    if match.registration_line is not None:
-        return RegistrationRule(data=match.registration_line.encode(), is_line=True)
-    if match.peer is not None:
-        try:
-            return PeerRule(network=match.peer)
-        except ValueError as error:
-            raise ValueError(f"match.peer: {error}") from None
-    return SentenceRule(text=match.sentence or "")
-
-
-def _listener_specs(config: Config) -> list[ListenerSpec]:
-    specs = []
-    for listener in config.listener:
-        owner = f"listener {listener.url!r}"
-        endpoint = _endpoint(listener.url, owner)
-        if not isinstance(endpoint, TcpListenEndpoint | UdpListenEndpoint):
-            raise ConfigError(f"{owner}: only tcp-listen:// and udp-listen:// are listeners")
-        try:
-            specs.append(
-                ListenerSpec(
-                    endpoint=endpoint,
-                    unknown=UnknownPolicy(listener.unknown),
-                    identify_s=listener.identify_s,
-                )
-            )
-        except ValueError as error:
-            raise ConfigError(f"{owner}: {error}") from None
-    return specs
-
-
-def _mqtt_settings(config: Config, url: str) -> MqttSettings:
-    broker = config.broker
-    default_version = "3.1.1" if broker.url == "embedded" else "5"
-    return MqttSettings(
-        url=url,
-        client_id=broker.client_id or f"bdgw-{config.gateway.id}",
-        version=broker.version or default_version,  # type: ignore[arg-type]
-        username=broker.username,
-        password=_password(broker),
-        ca_file=broker.ca_file,
-        cert_file=broker.cert_file,
-        key_file=broker.key_file,
-    )
-
-
-def _password(broker: BrokerConfig) -> str | None:
-    return None if broker.password is None else _secret("broker.password", broker.password)
-
-
-def _tokens(config: Config) -> tuple[Token, ...]:
-    if config.api is None:
-        return ()
-    return tuple(
-        Token(
-            name=token.name,
-            role=token.role,
-            secret=_secret(f"api.tokens[{number}].secret", token.secret),
-        )
-        for number, token in enumerate(config.api.tokens, start=1)
-    )
-
-
-def _secret(key: str, secret: SecretConfig) -> str:
-    try:
-        return secret.read().get_secret_value()
-    except ConfigError as error:
-        raise ConfigError(f"{key}: {error}") from None
-
-
-def _host_port(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - an empty host is asked for

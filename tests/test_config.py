@@ -12,7 +12,7 @@ import pytest
 import structlog
 from pydantic import BaseModel
 
-from bdgw import app, config
+from bdgw import app, config, plan
 from bdgw.config import Config, SecretConfig
 from bdgw.errors import BdgwError, ConfigError
 from bdgw.log import set_up_logging
@@ -285,7 +285,7 @@ async def test_a_secret_in_use_shows_nowhere(
     assert "gateway_started" in log.getvalue()
     parsed = config.parse(text, name="t")
     shown += log.getvalue() + repr(parsed) + parsed.model_dump_json()
-    shown += repr(app._mqtt_settings(parsed, parsed.broker.url)) + repr(app._tokens(parsed))
+    shown += repr(plan.mqtt_settings(parsed, parsed.broker.url)) + repr(plan.api_tokens(parsed))
     monkeypatch.setenv("BDGW_TEST_SECRET", CANARY * 400)
     with pytest.raises(BdgwError) as caught:
         app.check(parsed)
