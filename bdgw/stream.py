@@ -11,7 +11,7 @@ from collections import Counter
 import msgspec
 
 from bdgw.nmea import frame as nmea_frame
-from bdgw.nmea.sentence import Malformed, Sentence, Unsupported
+from bdgw.nmea.sentence import Gsa, Gsv, Malformed, Sentence, Unsupported
 from bdgw.nmea.sentence import decode as decode_sentence
 from bdgw.rtcm import frame as rtcm_frame
 from bdgw.wire.splitter import Frame, Framer, Skipped, Splitter
@@ -29,6 +29,10 @@ PROTOCOLS = tuple(_FRAMERS)
 _MAX_NAMES = 256
 _MAX_NAME_LENGTH = 16
 OTHER_NAMES = "other"
+
+
+_REMEMBERED = 32
+"""Sentences of satellites that a stream remembers: about an epoch and a half."""
 
 
 class RtcmFrame(msgspec.Struct, frozen=True, gc=False):
@@ -111,6 +115,7 @@ class StreamDecoder:
     ) -> None:
         self.stats = stats or StreamStats()
         self._splitter = Splitter({name: _FRAMERS[name] for name in protocols}, idle_s=idle_s)
+        self._recent: dict[bytes, Gsa | Gsv] = {}
 
     def receive(self, data: bytes, *, now: float) -> None:
         """Take bytes; ``b""`` says that the stream has ended."""
@@ -129,6 +134,7 @@ class StreamDecoder:
         """Drain what was found, in stream order."""
         stats = self.stats
         kinds = stats.kinds
+        recent = self._recent
         found: list[Decoded | Skipped] = []
         for item in self._splitter.events():
             if isinstance(item, Skipped):
@@ -137,7 +143,7 @@ class StreamDecoder:
                 continue
             message: Sentence | Unsupported | RtcmFrame
             if item.protocol == "nmea":
-                sentence = decode_sentence(item.data)
+                sentence = recent.get(item.data) or self._decode(item.data)
                 if isinstance(sentence, Malformed):
                     stats.skip(len(item.data), "malformed")
                     found.append(Skipped(item.offset, item.data, "malformed"))
@@ -153,3 +159,16 @@ class StreamDecoder:
             stats.decoded_bytes += len(item.data)
             found.append(Decoded(item, message))
         return found
+
+    def _decode(self, data: bytes) -> Sentence | Unsupported | Malformed:
+        """Decode a sentence; one of satellites is likely to come again in the next epochs.
+
+        In recordings a third to two thirds of all sentences are repeated to the letter.
+        """
+        sentence = decode_sentence(data)
+        if isinstance(sentence, Gsa | Gsv):
+            recent = self._recent
+            if len(recent) >= _REMEMBERED:
+                del recent[next(iter(recent))]
+            recent[data] = sentence
+        return sentence
