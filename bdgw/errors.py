@@ -5,15 +5,11 @@ Bad bytes in a stream are events, not exceptions; these are for callers, configu
 
 from __future__ import annotations
 
-__all__ = ["BdgwError", "ConfigError", "DecodeError", "LinkError", "UnavailableError"]
+__all__ = ["BdgwError", "ConfigError", "LinkError", "UnavailableError"]
 
 
 class BdgwError(Exception):
     """Base of every error that bdgw raises on purpose."""
-
-
-class DecodeError(BdgwError):
-    """The peer's bytes do not say what the standard allows."""
 
 
 class LinkError(BdgwError):

@@ -79,7 +79,6 @@ class Intake:
             fix=event.fix,
             via=facts.via,
             t_rx_utc_ns=self._utc_ns() - age_ns,
-            rx_mono_s=event.rx_s,
             frame=facts.frame,
             frame_epoch_year=facts.frame_epoch_year,
         )

@@ -132,8 +132,6 @@ class DeviceFix(msgspec.Struct, frozen=True, kw_only=True):
     via: Via
     t_rx_utc_ns: int
     """Host UTC (POSIX nanoseconds) when the last byte of the epoch was read."""
-    rx_mono_s: float
-    """The same instant on the monotonic clock, for latency only."""
     solver: Solver = Solver.RECEIVER
     frame: str | None = None
     frame_epoch_year: float | None = None

@@ -15,7 +15,6 @@ LOGS = ROOT.parent / "shared" / "data" / "gnss" / "gpsd"
 KINDS = (b"GGA", b"RMC", b"GSV", b"GSA", b"GST")
 _SENTENCE = re.compile(rb"\$([A-Z]{2}(?:GGA|RMC|GSV|GSA|GST),[ -)+-~]*)\*([0-9A-F]{2})(?=\r?\n)")
 _ADDRESS_BYTES = 5
-_BLOCK_LINES = 50
 _START = "2026-11-22T08:00:00Z"
 _SIMULATED = (
     "name=a,rate_hz=1,track=circle,dialect=4.11,order=ublox,quality=rtk_fixed",
@@ -27,19 +26,15 @@ _SIMULATED = (
 
 
 def simulated(folder: Path, *, seconds: int) -> list[bytes]:
-    """Sentences of five moving receivers of five dialects, in alternating blocks."""
+    """Sentences of five moving receivers of five dialects."""
     command = [sys.executable, "-m", "fwsim", "run", "--fast", "--seed", "7", "--start", _START]
     command += ["--seconds", str(seconds)]
     files = [folder / f"{index}.nmea" for index in range(len(_SIMULATED))]
     for device, file in zip(_SIMULATED, files, strict=True):
         command += ["--device", f"{device},port=file:{file},sentences=GGA+RMC+GSA+GSV+GST"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    streams = [file.read_bytes().splitlines(keepends=True) for file in files]
-    mixed: list[bytes] = []
-    for begin in range(0, max(map(len, streams)), _BLOCK_LINES):
-        for stream in streams:
-            mixed += stream[begin : begin + _BLOCK_LINES]
-    return mixed
+    # One receiver after the other, as a stream is of one receiver.
+    return [line for file in files for line in file.read_bytes().splitlines(keepends=True)]
 
 
 def recorded() -> list[bytes]:

@@ -113,7 +113,6 @@ def test_the_time_of_publishing_is_added_and_nothing_else_changes():
         boot="7f3a",
         seq=7,
         via=Via.IP,
-        rx_mono_s=1.0,
         fix=Fix(kind=FixKind.NONE, time_quality=TimeQuality.NONE),
         t_rx_utc_ns=1769932800_200_000_000,
     )
