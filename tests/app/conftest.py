@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from bdgw import app
+from bdgw import app, plan
 from bdgw.publish.mqtt_settings import MqttSettings
 from bdgw.receivers import DeviceSpec
 from tests.publish.conftest import any_broker, certificates, mosquitto
@@ -19,7 +19,7 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     The limits themselves are tested where they are judged, with a clock of the test's own.
     """
     monkeypatch.setattr(
-        app,
+        plan,
         "DeviceSpec",
         partial(
             DeviceSpec,
@@ -31,7 +31,7 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
     )
     monkeypatch.setattr(
-        app,
+        plan,
         "MqttSettings",
         partial(MqttSettings, backoff_floor_s=0.05, backoff_cap_s=0.2),
     )
