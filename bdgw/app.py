@@ -87,6 +87,10 @@ def check(config: Config) -> None:
         clock=SystemClock(),
         rng=random.Random(),  # noqa: S311 - never asked
     )
+    _check_secrets_and_files(config)
+
+
+def _check_secrets_and_files(config: Config) -> None:
     broker_password(config.broker)
     api_tokens(config)
     if config.broker.url != "embedded":
@@ -102,7 +106,7 @@ class Gateway:
         Raises:
             ConfigError: see ``check``.
         """
-        check(config)
+        _check_secrets_and_files(config)
         self._config = config
         self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
         self._boot = secrets.token_hex(4)
