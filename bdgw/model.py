@@ -19,6 +19,7 @@ __all__ = [
     "DeviceStatus",
     "Fix",
     "FixKind",
+    "Provenance",
     "Satellite",
     "Sky",
     "Solver",
@@ -122,6 +123,22 @@ class Sky(msgspec.Struct, frozen=True, kw_only=True):
     """(system letter, PRN) of the satellites used."""
 
 
+class Provenance(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the correction that a fix used came from; what is unknown is None.
+
+    ``frame`` and ``frame_epoch_year`` are those of the base's coordinates, and so of the fix.
+    """
+
+    name: str | None = None
+    """Name of the correction in the configuration."""
+    mount: str | None = None
+    station: int | None = None
+    """Reference station id (DF003)."""
+    age_s: float | None = None
+    frame: str | None = None
+    frame_epoch_year: float | None = None
+
+
 class DeviceFix(msgspec.Struct, frozen=True, kw_only=True):
     """A fix with its place in the stream of a device: what is published and stored."""
 
@@ -135,6 +152,7 @@ class DeviceFix(msgspec.Struct, frozen=True, kw_only=True):
     solver: Solver = Solver.RECEIVER
     frame: str | None = None
     frame_epoch_year: float | None = None
+    corr: Provenance | None = None
 
 
 class DeviceStatus(enum.StrEnum):

@@ -11,7 +11,7 @@ import msgspec
 
 from bdgw import timescale
 from bdgw.gridcode import encode_2d, level_for_accuracy
-from bdgw.model import Alarm, DeviceFix, Fix, FixKind, Sky, Solver, TimeQuality, Via
+from bdgw.model import Alarm, DeviceFix, Fix, FixKind, Provenance, Sky, Solver, TimeQuality, Via
 
 __all__ = [
     "OFFLINE",
@@ -36,8 +36,12 @@ _GRID_LIMIT_DEG = 88.0
 class CorrectionPayload(msgspec.Struct, omit_defaults=True):
     """Where the correction of a fix came from."""
 
+    name: str | None = None
+    mount: str | None = None
     station: int | None = None
     age_s: float | None = None
+    frame: str | None = None
+    epoch: float | None = None
 
 
 class FixPayload(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -89,8 +93,12 @@ def fix_payload(
     solver: Solver = Solver.RECEIVER,
     frame: str | None = None,
     epoch: float | None = None,
+    corr: Provenance | None = None,
 ) -> FixPayload:
-    """Turn a fix into what is published of it; ``frame`` and ``epoch`` name its coordinates."""
+    """Turn a fix into what is published of it; ``frame`` and ``epoch`` name its coordinates.
+
+    Without ``corr`` only what the receiver itself says of its correction is told.
+    """
     payload = FixPayload(
         v=VERSION,
         fix=fix.kind,
@@ -117,8 +125,17 @@ def fix_payload(
             payload.bdt_sow_s = round(sow_ns / 1e9, 6)
     elif fix.tod_utc_ns is not None:
         payload.tod_utc_s = fix.tod_utc_ns / 1e9
-    if fix.corr_age_s is not None or fix.corr_station is not None:
-        payload.corr = CorrectionPayload(fix.corr_station, fix.corr_age_s)
+    if corr is not None:
+        payload.corr = CorrectionPayload(
+            name=corr.name,
+            mount=corr.mount,
+            station=corr.station,
+            age_s=corr.age_s,
+            frame=corr.frame,
+            epoch=corr.frame_epoch_year,
+        )
+    elif fix.corr_age_s is not None or fix.corr_station is not None:
+        payload.corr = CorrectionPayload(station=fix.corr_station, age_s=fix.corr_age_s)
     if fix.lat_deg is not None and fix.lon_deg is not None:
         payload.frame = frame
         payload.epoch = epoch
@@ -135,6 +152,7 @@ def device_fix_payload(gateway: str, item: DeviceFix) -> bytes:
         solver=item.solver,
         frame=item.frame,
         epoch=item.frame_epoch_year,
+        corr=item.corr,
     )
     payload.gw = gateway
     payload.dev = item.device

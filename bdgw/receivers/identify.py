@@ -184,13 +184,18 @@ def _plain_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
 
 
 def _refuse_ambiguity(prefixes: tuple[tuple[bytes, str], ...]) -> None:
-    for data, device in prefixes:
-        for other_data, other in prefixes:
-            if device != other and other_data.startswith(data):
+    # In the order of their bytes, what begins with another one stands behind it.
+    beginnings: list[tuple[bytes, str]] = []
+    for data, device in sorted(prefixes):
+        while beginnings and not data.startswith(beginnings[-1][0]):
+            beginnings.pop()
+        for shorter, other in beginnings:
+            if device != other:
                 raise ValueError(
-                    f"the registration of {device!r} ({data!r}) is the beginning of that of "
-                    f"{other!r} ({other_data!r}); they cannot be told apart"
+                    f"the registration of {other!r} ({shorter!r}) is the beginning of that of "
+                    f"{device!r} ({data!r}); they cannot be told apart"
                 )
+        beginnings.append((data, device))
 
 
 def _refuse_twins(rules: Mapping[str, MatchRule | None]) -> None:

@@ -29,7 +29,8 @@ from bdgw.receivers.transport import Lost, LostCause
 
 __all__ = ["RETRY_CAP_S", "RETRY_FLOOR_S", "TcpListener", "bind_socket"]
 
-_BACKLOG = 512
+_BACKLOG = 4096
+"""The kernel cuts it to its own limit. After an outage of the network all modems dial at once."""
 RETRY_FLOOR_S = 0.5
 RETRY_CAP_S = 10.0
 _ACCEPT_PAUSE_S = 1.0

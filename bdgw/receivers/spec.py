@@ -91,7 +91,7 @@ class ListenerSpec(msgspec.Struct, frozen=True, kw_only=True):
     identify_s: float = 30.0
     """A connection that has not named its device by then is unknown."""
     identify_max_bytes: int = 2048
-    max_unidentified: int = 256
+    max_unidentified: int = 1024
     """Connections that may be waiting to name their device; one more pushes the oldest out."""
     max_quarantined: int = 16
     """One more pushes the oldest out."""
