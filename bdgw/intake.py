@@ -10,12 +10,20 @@ from collections.abc import Callable
 import msgspec
 
 from bdgw.hub import Hub, SkySeen
-from bdgw.model import Alarm, DeviceFix, FixKind, TimeQuality, Via
+from bdgw.model import Alarm, DeviceFix, Fix, FixKind, Provenance, TimeQuality, Via
 from bdgw.receiver import EpochSeen, ReceiverEvent
 from bdgw.stream import StreamStats
 from bdgw.timescale import format_utc
 
 __all__ = ["DeviceFacts", "DeviceRecord", "Intake"]
+
+CorrectionOf = Callable[[str, Fix, float], Provenance | None]
+"""(device, fix, monotonic seconds) -> the correction that the fix used, None where it used none
+that we know of."""
+
+
+def no_correction(_device: str, _fix: Fix, _now: float) -> None:
+    """Stand in where the gateway gives no corrections."""
 
 
 class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,14 +62,16 @@ class Intake:
         boot: str,
         utc_ns: Callable[[], int],
         monotonic_s: Callable[[], float],
+        correction_of: CorrectionOf = no_correction,
     ) -> None:
+        self._correction_of = correction_of
         self.records = {facts.id: DeviceRecord(facts) for facts in devices}
         self._hub = hub
         self._boot = boot
         self._utc_ns = utc_ns
         self._monotonic_s = monotonic_s
 
-    def take(self, device: str, event: ReceiverEvent, _now: float) -> None:
+    def take(self, device: str, event: ReceiverEvent, now: float) -> None:
         """Take one event of a device's session."""
         if not isinstance(event, EpochSeen):
             return
@@ -71,6 +81,11 @@ class Intake:
             return
         record.was_implausible = False
         facts = record.facts
+        corr = self._correction_of(device, event.fix, now)
+        frame, frame_epoch_year = facts.frame, facts.frame_epoch_year
+        if corr is not None and corr.frame is not None:
+            # A differential position is in the frame of its base, whatever the receiver is in.
+            frame, frame_epoch_year = corr.frame, corr.frame_epoch_year
         age_ns = int((self._monotonic_s() - event.rx_s) * 1e9)
         item = DeviceFix(
             device=device,
@@ -79,8 +94,9 @@ class Intake:
             fix=event.fix,
             via=facts.via,
             t_rx_utc_ns=self._utc_ns() - age_ns,
-            frame=facts.frame,
-            frame_epoch_year=facts.frame_epoch_year,
+            frame=frame,
+            frame_epoch_year=frame_epoch_year,
+            corr=corr,
         )
         record.seq += 1
         record.last = item

@@ -181,6 +181,7 @@ class GatewayStatus:
                 via=record.last.via,
                 frame=record.last.frame,
                 epoch=record.last.frame_epoch_year,
+                corr=record.last.corr,
             )
             last.seq = record.last.seq
             last.t_rx = format_posix(record.last.t_rx_utc_ns)

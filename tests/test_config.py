@@ -42,7 +42,14 @@ def a_device(*lines: str, url: str = "serial:///dev/ttyUSB0?baud=115200") -> str
 
 @pytest.fixture
 def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("BDGW_MQTT_PASSWORD", "BDGW_TOKEN_DASHBOARD", "BDGW_TOKEN_OPS"):
+    for name in (
+        "BDGW_MQTT_PASSWORD",
+        "BDGW_TOKEN_DASHBOARD",
+        "BDGW_TOKEN_OPS",
+        "BDGW_CORS_PASSWORD",
+        "BDGW_CASTER_CREW",
+        "BDGW_PUSH_PASSWORD",
+    ):
         monkeypatch.setenv(name, CANARY)
 
 

@@ -135,7 +135,7 @@ def test_a_date_that_cannot_be_never_becomes_a_live_fix(day, host, is_live, qual
 def test_a_wrong_date_leaves_the_latest_fix_alone():
     """One fix of 2038 must not stand as the latest until somebody edits a database."""
     made, kept = intake()
-    take = partial(made.take, "a", _now=100.0)
+    take = partial(made.take, "a", now=100.0)
     take(seen())
     latest = made.records["a"].last
     take(seen(TimeQuality.IMPLAUSIBLE))

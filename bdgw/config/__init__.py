@@ -1,0 +1,34 @@
+"""The configuration file: frozen models of its sections, and errors that a person can act on.
+
+Unknown keys are refused with the nearest known name. Secrets stand in the environment or in a
+file of their own, never here. Nothing that is physically true has a default.
+"""
+
+from bdgw.config.caster import CasterConfig, CasterMountConfig, CasterUserConfig
+from bdgw.config.correction import AccountConfig, CorrectionConfig, GgaConfig, PlaceConfig
+from bdgw.config.device import DeviceConfig, ListenerConfig, MatchConfig
+from bdgw.config.file import Config, load, parse
+from bdgw.config.gateway import ApiConfig, BrokerConfig, GatewayConfig, LogConfig, TokenConfig
+from bdgw.config.value import SecretConfig
+
+__all__ = [
+    "AccountConfig",
+    "ApiConfig",
+    "BrokerConfig",
+    "CasterConfig",
+    "CasterMountConfig",
+    "CasterUserConfig",
+    "Config",
+    "CorrectionConfig",
+    "DeviceConfig",
+    "GatewayConfig",
+    "GgaConfig",
+    "ListenerConfig",
+    "LogConfig",
+    "MatchConfig",
+    "PlaceConfig",
+    "SecretConfig",
+    "TokenConfig",
+    "load",
+    "parse",
+]

@@ -1,0 +1,67 @@
+"""The NTRIP caster of the gateway: its mounts and who may use them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from bdgw.config.value import Address, Mount, SecretConfig, Section
+
+__all__ = ["CasterConfig", "CasterMountConfig", "CasterUserConfig"]
+
+
+class CasterUserConfig(Section):
+    """Who may use the caster."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^:\x00-\x1f]+$")]
+    password: SecretConfig
+    mounts: tuple[Mount, ...] = ()
+    """Mounts that it may have; empty: all."""
+    max_sessions: Annotated[int, Field(ge=1, le=100_000)] = 1
+
+
+class CasterMountConfig(Section):
+    """One mountpoint that the gateway offers."""
+
+    name: Mount
+    source: Annotated[str, Field(min_length=1, max_length=128)]
+    """``device:ID``, ``correction:NAME``, ``push`` or ``nearest``."""
+    password: SecretConfig | None = None
+    """For ``push``: what the base shows with ``SOURCE``."""
+    identifier: Annotated[str, Field(max_length=64, pattern=r"^[^;\x00-\x1f]*$")] = ""
+    country: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
+    is_open: bool = False
+    """Whether it is given to anybody, without an account."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> CasterMountConfig:
+        kind, _, rest = self.source.partition(":")
+        needs_name = kind in ("device", "correction")
+        if kind not in ("device", "correction", "push", "nearest") or bool(rest) != needs_name:
+            raise ValueError('source is "device:ID", "correction:NAME", "push" or "nearest"')
+        if (kind == "push") != (self.password is not None):
+            raise ValueError('a password belongs to source = "push", and only to it')
+        return self
+
+
+class CasterConfig(Section):
+    """The NTRIP caster of the gateway."""
+
+    listen: Address
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    users: tuple[CasterUserConfig, ...] = ()
+    users_file: Path | None = None
+    """A TOML file with ``[[users]]`` as here, read again when it changes."""
+    mounts: tuple[CasterMountConfig, ...] = ()
+    max_clients: Annotated[int, Field(ge=1, le=100_000)] = 1000
+
+    @model_validator(mode="after")
+    def _fits(self) -> CasterConfig:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file go together")
+        if self.users and self.users_file is not None:
+            raise ValueError("give either users or users_file")
+        return self

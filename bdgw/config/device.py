@@ -1,0 +1,70 @@
+"""Devices, and the addresses that several of them dial."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from bdgw.config.value import Frame, Name, Seconds, SecretConfig, Section, Url, Year
+
+__all__ = ["DeviceConfig", "ListenerConfig", "MatchConfig"]
+
+
+class MatchConfig(Section):
+    """How a device is told apart on a listener that several devices use."""
+
+    registration: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    """The bytes that a DTU sends first, as text; they are taken out of the data."""
+    registration_hex: Annotated[str, Field(min_length=2, max_length=512)] | None = None
+    registration_line: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    """The same, as a whole first line."""
+    peer: Annotated[str, Field(max_length=64)] | None = None
+    """Address or network that it comes from."""
+    sentence: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    """Text of the first sentence that names it; stays in the data."""
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> MatchConfig:
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(given) != 1:
+            allowed = ", ".join(type(self).model_fields)
+            raise ValueError(f"exactly one of {allowed} is needed, not {len(given)}")
+        return self
+
+
+class ListenerConfig(Section):
+    """What a listening address does with peers that no device claims."""
+
+    url: Url
+    unknown: Literal["refuse", "quarantine"] = "refuse"
+    identify_s: Seconds = 30.0
+
+
+class DeviceConfig(Section):
+    """One device."""
+
+    id: Name
+    url: Url
+    role: Literal["receiver", "base"] = "receiver"
+    """A ``base`` gives corrections: its RTCM goes to the caster and to ``device://`` sources."""
+    match: MatchConfig | None = None
+    username: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    """For ``ntrip://`` and ``ntrips://``."""
+    password: SecretConfig | None = None
+    correction: Annotated[str, Field(min_length=1, max_length=64)] = "none"
+    """Name of a correction, ``nearest``, or ``none``."""
+    solve: Literal["receiver"] = "receiver"
+    frame: Frame | None = None
+    """Frame of the receiver's coordinates, e.g. WGS84 or CGCS2000. Without it fixes have none."""
+    epoch: Year | None = None
+    """Epoch of that frame as a year, e.g. 2000.0."""
+    silence_s: Seconds = 30.0
+    sky: bool = False
+    """Publish satellites in view."""
+
+    @model_validator(mode="after")
+    def _epoch_needs_frame(self) -> DeviceConfig:
+        if self.epoch is not None and self.frame is None:
+            raise ValueError("epoch needs frame: a year alone says nothing of the coordinates")
+        return self

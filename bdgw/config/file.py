@@ -1,0 +1,165 @@
+"""The whole file, and errors that a person can act on."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from bdgw.config.caster import CasterConfig
+from bdgw.config.correction import CorrectionConfig
+from bdgw.config.device import DeviceConfig, ListenerConfig
+from bdgw.config.gateway import ApiConfig, BrokerConfig, GatewayConfig, LogConfig
+from bdgw.config.value import Section
+from bdgw.errors import ConfigError
+
+__all__ = ["Config", "load", "parse"]
+
+
+class Config(Section):
+    """The whole file."""
+
+    gateway: GatewayConfig
+    broker: BrokerConfig
+    api: ApiConfig | None = None
+    log: LogConfig = LogConfig()
+    listener: tuple[ListenerConfig, ...] = ()
+    correction: tuple[CorrectionConfig, ...] = ()
+    caster: CasterConfig | None = None
+    device: tuple[DeviceConfig, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Config:
+        for kind, names in (
+            ("device ids", [device.id for device in self.device]),
+            ("listener urls", [listener.url for listener in self.listener]),
+            ("correction names", [correction.name for correction in self.correction]),
+            ("mounts", [mount.name for mount in self.caster.mounts] if self.caster else []),
+            ("token names", [token.name for token in self.api.tokens] if self.api else []),
+        ):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"{kind} must differ: {', '.join(twice)} stands there twice")
+        return self
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Config:
+        """Whoever is named elsewhere in the file stands there."""
+        corrections = {correction.name for correction in self.correction}
+        bases = {device.id for device in self.device if device.role == "base"}
+        mounts = self.caster.mounts if self.caster else ()
+        pushed = {mount.name for mount in mounts if mount.source == "push"}
+        for device in self.device:
+            if device.correction not in ("none", "nearest"):
+                _known(f"device {device.id!r}: correction", device.correction, corrections)
+        for correction in self.correction:
+            owner = f"correction {correction.name!r}"
+            for standby in correction.standbys:
+                _known(f"{owner}: standby", standby, corrections - {correction.name})
+            if not correction.is_remote:
+                kind, _, name = correction.url.partition("://")
+                _known(f"{owner}: url", name, bases if kind == "device" else pushed)
+        for mount in mounts:
+            kind, _, name = mount.source.partition(":")
+            if kind in ("device", "correction"):
+                names = bases if kind == "device" else corrections
+                _known(f"mount {mount.name!r}: source", name, names)
+        return self
+
+
+def _known(key: str, name: str, names: set[str]) -> None:
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        known = ", ".join(sorted(names)) or "none"
+        raise ValueError(f"{key} = {name!r} does not exist; {hint}known: {known}")
+
+
+def load(path: Path) -> Config:
+    """Read and check a configuration file.
+
+    Raises:
+        ConfigError: one line a problem, with file, key, value and what is allowed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    return parse(text, name=str(path))
+
+
+def parse(text: str, *, name: str) -> Config:
+    """Check the text of a configuration; ``name`` is what errors call it.
+
+    Raises:
+        ConfigError: one line a problem, with file, key, value and what is allowed.
+    """
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{name}: not TOML: {error}") from None
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        lines = [f"{name}: {_explain(problem)}" for problem in error.errors()]
+        raise ConfigError("\n".join(lines)) from None
+
+
+def _explain(problem: ErrorDetails) -> str:
+    location = problem["loc"]
+    key = _key(location)
+    kind = problem["type"]
+    if kind == "extra_forbidden":
+        known = _known_keys(location[:-1])
+        near = difflib.get_close_matches(str(location[-1]), known, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        return f"{key}: unknown key; {hint}known: {', '.join(known)}"
+    if kind == "missing":
+        return f"{key}: is missing"
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    value = problem["input"]
+    if _is_secret(location):
+        return f'{key}: a secret is written as {{ env = "NAME" }} or {{ file = "/path" }}'
+    if isinstance(value, str | int | float | bool) and not _holds_secrets(location):
+        return f"{key} = {value!r}: {message}"
+    return f"{key}: {message}"
+
+
+def _is_secret(location: tuple[str | int, ...]) -> bool:
+    return any(part in ("password", "secret") for part in location)
+
+
+def _holds_secrets(location: tuple[str | int, ...]) -> bool:
+    """A table with secrets, or all of them, written as something else: the text may be one."""
+    names = [part for part in location if isinstance(part, str)]
+    return names[-1:] in (["tokens"], ["accounts"], ["users"])
+
+
+def _key(location: tuple[str | int, ...]) -> str:
+    """Write a place as it looks in the file: ``device[2].url`` counts from 1."""
+    text = ""
+    for part in location:
+        text += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if text else part
+    return text or "file"
+
+
+def _known_keys(location: tuple[str | int, ...]) -> list[str]:
+    model: type[BaseModel] = Config
+    for part in location:
+        if isinstance(part, str):
+            model = _model_of(model.model_fields[part].annotation) or model
+    return list(model.model_fields)
+
+
+def _model_of(annotation: object) -> type[BaseModel] | None:
+    """Find the section class in ``Section | None`` or ``tuple[Section, ...]``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        found = _model_of(argument)
+        if found is not None:
+            return found
+    return None
