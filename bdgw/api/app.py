@@ -25,6 +25,10 @@ class StatusSource(Protocol):
         """Everything that the status shows."""
         ...
 
+    def corrections(self) -> dict[str, Any]:
+        """Every source of corrections, and what each device is given."""
+        ...
+
     def failures(self) -> list[str]:
         """Why the data plane does not work; empty when it does."""
         ...
@@ -106,6 +110,11 @@ def build_api(
     async def get_status() -> JsonResponse:
         """The whole state of the gateway."""
         return JsonResponse(status.full())
+
+    @app.get("/api/v1/corrections", dependencies=[may_read])
+    async def get_corrections() -> JsonResponse:
+        """Sources of corrections, and what each device is given."""
+        return JsonResponse(status.corrections())
 
     @app.get("/api/v1/openapi.json", dependencies=[may_read])
     async def get_openapi() -> JsonResponse:

@@ -19,7 +19,11 @@ SECRETS = {role: f"canary-{role}-0123456789abcdef" for role in ROLES}
 TOKENS = tuple(Token(name=f"t-{role}", role=role, secret=SECRETS[role]) for role in ROLES)
 OPEN = {("GET", "/healthz")}
 """Needs no token and tells one word."""
-NEEDS = {("GET", "/api/v1/status"): "read", ("GET", "/api/v1/openapi.json"): "read"}
+NEEDS = {
+    ("GET", "/api/v1/status"): "read",
+    ("GET", "/api/v1/corrections"): "read",
+    ("GET", "/api/v1/openapi.json"): "read",
+}
 # Each is refused: unknown, cut, with more behind it, another scheme, empty, no scheme, an expired
 # web token (its three parts say nothing here), and one that is not ASCII.
 BAD = {
@@ -44,6 +48,9 @@ class Source:
 
     def full(self) -> dict[str, Any]:
         return {"v": 1, "gw": "yp-01"}
+
+    def corrections(self) -> dict[str, Any]:
+        return {"sources": []}
 
     def failures(self) -> list[str]:
         return self.reasons
