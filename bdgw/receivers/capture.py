@@ -70,7 +70,7 @@ class CaptureTransport:
             raise
         self._task = loop.create_task(self._play(file, handler), name=f"play {self.peer}")
 
-    def write(self, data: bytes) -> bool:  # noqa: ARG002 - the contract has it
+    def write(self, data: bytes, *, lifetime_s: float | None = None) -> bool:  # noqa: ARG002
         """Nobody listens in a file."""
         self._n_drops += 1
         return False

@@ -53,7 +53,7 @@ class DatagramTransport:
         self.handler = handler
         await self._listener.join(self._device, self)
 
-    def write(self, data: bytes) -> bool:
+    def write(self, data: bytes, *, lifetime_s: float | None = None) -> bool:  # noqa: ARG002 - the contract has it
         """Send one datagram to where the last one came from."""
         if self.address is not None and self._listener.send(data, self.address):
             return True

@@ -6,13 +6,17 @@ that is wrong and what is allowed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import msgspec
 
+from bdgw.ntrip.address import CasterAddress, format_caster_url, parse_caster_url
+
 __all__ = [
     "Endpoint",
     "FileEndpoint",
+    "NtripEndpoint",
     "SerialEndpoint",
     "TcpEndpoint",
     "TcpListenEndpoint",
@@ -32,7 +36,6 @@ _SPEED_MAX = 1000.0
 _PARITIES = ("N", "E", "O", "M", "S")
 _STOP_BITS = (1.0, 1.5, 2.0)
 _DATA_BITS = (5, 6, 7, 8)
-_SCHEMES = "serial, tcp, tcp-listen, udp-listen, file"
 
 
 class SerialEndpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +84,21 @@ class FileEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     speed: float | None = None
 
 
-Endpoint = SerialEndpoint | TcpEndpoint | TcpListenEndpoint | UdpListenEndpoint | FileEndpoint
+class NtripEndpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """A mountpoint of a caster, read as if the receiver were here."""
+
+    address: CasterAddress
+    mount: str
+
+
+Endpoint = (
+    SerialEndpoint
+    | TcpEndpoint
+    | TcpListenEndpoint
+    | UdpListenEndpoint
+    | NtripEndpoint
+    | FileEndpoint
+)
 
 
 def parse_endpoint(url: str) -> Endpoint:
@@ -96,25 +113,14 @@ def parse_endpoint(url: str) -> Endpoint:
         raise ValueError("endpoint URL contains a blank or a control character")
     scheme, separator, rest = url.partition("://")
     if not separator:
-        raise ValueError(f"{url!r} is not an endpoint URL; allowed schemes: {_SCHEMES}")
+        raise ValueError(f"{url!r} is not an endpoint URL; allowed schemes: {', '.join(_PARSERS)}")
     if "@" in rest.partition("/")[0]:
         # Said without the URL: what stands before the @ is usually a secret.
         raise ValueError(f"{scheme}:// takes only a host and a port, no user or password")
-    match scheme.lower():
-        case "serial":
-            return _parse_serial(url)
-        case "file":
-            return _parse_file(url)
-        case "tcp":
-            host, port = _parse_host_port(url, may_omit_host=False)
-            return TcpEndpoint(host=host, port=port)
-        case "tcp-listen":
-            host, port = _parse_host_port(url, may_omit_host=True)
-            return TcpListenEndpoint(host=host, port=port)
-        case "udp-listen":
-            host, port = _parse_host_port(url, may_omit_host=True)
-            return UdpListenEndpoint(host=host, port=port)
-    raise ValueError(f"{url!r}: unknown scheme {scheme[:32]!r}; allowed: {_SCHEMES}")
+    parse = _PARSERS.get(scheme.lower())
+    if parse is None:
+        raise ValueError(f"{url!r}: unknown scheme {scheme[:32]!r}; allowed: {', '.join(_PARSERS)}")
+    return parse(url)
 
 
 def format_endpoint(endpoint: Endpoint) -> str:
@@ -134,6 +140,8 @@ def format_endpoint(endpoint: Endpoint) -> str:
         case FileEndpoint():
             query = _format_query({"speed": endpoint.speed})
             return f"file://{quote(endpoint.path, safe='/:,+=@')}{query}"
+        case NtripEndpoint():
+            return format_caster_url(endpoint.address, endpoint.mount)
         case TcpEndpoint():
             scheme = "tcp"
         case TcpListenEndpoint():
@@ -186,6 +194,28 @@ def _parse_file(url: str) -> FileEndpoint:
     if not _SPEED_MIN <= speed <= _SPEED_MAX:
         raise ValueError(f"{url!r}: speed {text}; allowed: max, or {_SPEED_MIN} to {_SPEED_MAX:g}")
     return FileEndpoint(path=_path(url), speed=speed)
+
+
+def _parse_ntrip(url: str) -> NtripEndpoint:
+    address, mount = parse_caster_url(url)
+    if mount is None:
+        raise ValueError(f"{url!r}: the mountpoint is missing, e.g. {address}/MOUNT")
+    return NtripEndpoint(address=address, mount=mount)
+
+
+def _parse_tcp(url: str) -> TcpEndpoint:
+    host, port = _parse_host_port(url, may_omit_host=False)
+    return TcpEndpoint(host=host, port=port)
+
+
+def _parse_tcp_listen(url: str) -> TcpListenEndpoint:
+    host, port = _parse_host_port(url, may_omit_host=True)
+    return TcpListenEndpoint(host=host, port=port)
+
+
+def _parse_udp_listen(url: str) -> UdpListenEndpoint:
+    host, port = _parse_host_port(url, may_omit_host=True)
+    return UdpListenEndpoint(host=host, port=port)
 
 
 def _parse_host_port(url: str, *, may_omit_host: bool) -> tuple[str, int]:
@@ -251,3 +281,14 @@ def _number(url: str, key: str, text: str) -> float:
         return float(text)
     except ValueError:
         raise ValueError(f"{url!r}: {key} {text!r} is not a number") from None
+
+
+_PARSERS: dict[str, Callable[[str], Endpoint]] = {
+    "serial": _parse_serial,
+    "tcp": _parse_tcp,
+    "tcp-listen": _parse_tcp_listen,
+    "udp-listen": _parse_udp_listen,
+    "ntrip": _parse_ntrip,
+    "ntrips": _parse_ntrip,
+    "file": _parse_file,
+}

@@ -109,13 +109,15 @@ class ReceiverPool(Generic[EventT]):
             finally:
                 self._reader.close()
 
-    def write(self, device: str, data: bytes) -> bool:
+    def write(self, device: str, data: bytes, *, lifetime_s: float | None = None) -> bool:
         """Send ``data`` to a device; False (and counted) when it cannot be taken now.
+
+        What is not sent within ``lifetime_s`` is worth nothing any more and is left out.
 
         Raises:
             KeyError: no such device.
         """
-        return self._supervisors[device].write(data)
+        return self._supervisors[device].write(data, lifetime_s=lifetime_s)
 
     def snapshots(self) -> tuple[ReceiverSnapshot, ...]:
         """Every device as it is now, in order of configuration."""

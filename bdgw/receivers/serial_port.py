@@ -132,13 +132,14 @@ class SerialTransport:
         self._handler = handler
         self._reader.add(fd, self)
 
-    def write(self, data: bytes) -> bool:
+    def write(self, data: bytes, *, lifetime_s: float | None = None) -> bool:
         """Hand ``data`` to the port or keep it; False when there is no room or no port."""
-        if self._handler is None or self._fd is None or not self._out.has_room_for(len(data)):
+        now = self._clock.monotonic_s()
+        if self._handler is None or self._fd is None or not self._out.has_room_for(len(data), now):
             self._out.count_drop()
             return False
         was_waiting = len(self._out) > 0
-        self._out.append(data, self._clock.monotonic_s())
+        self._out.append(data, now, lifetime_s=lifetime_s)
         if not was_waiting:
             self._flush(self._fd)
             if len(self._out) and self._handler is not None:
@@ -189,8 +190,8 @@ class SerialTransport:
 
     def _flush(self, fd: int) -> None:
         try:
-            while len(self._out):
-                n_bytes = os.write(fd, self._out.view(_WRITE_CHUNK_BYTES))
+            while data := self._out.view(_WRITE_CHUNK_BYTES, self._clock.monotonic_s()):
+                n_bytes = os.write(fd, data)
                 if n_bytes == 0:
                     return
                 self._out.taken(n_bytes, self._clock.monotonic_s())

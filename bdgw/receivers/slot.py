@@ -146,9 +146,9 @@ class InboundTransport:
         self._link = await self._slot.take(handler)
         self._link.write_limit_bytes = self._write_limit_bytes
 
-    def write(self, data: bytes) -> bool:
+    def write(self, data: bytes, *, lifetime_s: float | None = None) -> bool:
         """Send or buffer; False when there is no room or no connection."""
-        return self._link is not None and self._link.write(data)
+        return self._link is not None and self._link.write(data, lifetime_s=lifetime_s)
 
     def write_state(self, now: float) -> WriteState:
         """The sending side at ``now``."""

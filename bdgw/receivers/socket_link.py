@@ -20,6 +20,7 @@ __all__ = ["SocketLink", "format_address"]
 _KEEPALIVE_IDLE_S = 30
 _KEEPALIVE_INTERVAL_S = 10
 _KEEPALIVE_PROBES = 3
+_PERISHABLE_WAITING_BYTES = 4096
 _USER_TIMEOUT_MS = 60_000
 """Sent data that nobody acknowledges for this long ends the connection."""
 
@@ -138,13 +139,21 @@ class SocketLink(asyncio.Protocol):
         if handler is not None:
             handler.on_lost(lost)
 
-    def write(self, data: bytes) -> bool:
-        """Send or buffer ``data``; False when there is no room or no connection."""
+    def write(self, data: bytes, *, lifetime_s: float | None = None) -> bool:
+        """Send or buffer ``data``; False when there is no room or no connection.
+
+        What is perishable is refused behind more than a few kilobytes: this buffer cannot be
+        taken back.
+        """
         transport = self._transport
         if (
             transport is None
             or transport.is_closing()
             or transport.get_write_buffer_size() + len(data) > self.write_limit_bytes
+            or (
+                lifetime_s is not None
+                and transport.get_write_buffer_size() > _PERISHABLE_WAITING_BYTES
+            )
         ):
             self.n_drops += 1
             return False

@@ -116,12 +116,15 @@ class Supervisor(Generic[EventT]):
             self.on_lost(Lost(LostCause.SILENT, self._health.reason))
         self._summarise(now)
 
-    def write(self, data: bytes) -> bool:
-        """Send ``data`` to the device; False (and counted) when it cannot be taken now."""
+    def write(self, data: bytes, *, lifetime_s: float | None = None) -> bool:
+        """Send ``data`` to the device; False (and counted) when it cannot be taken now.
+
+        What is not sent within ``lifetime_s`` is worth nothing any more and is left out.
+        """
         if self._transport is None or not self._is_open:
             self._n_earlier_drops += 1
             return False
-        is_taken = self._transport.write(data)
+        is_taken = self._transport.write(data, lifetime_s=lifetime_s)
         if is_taken:
             self._bytes_out += len(data)
         return is_taken

@@ -53,9 +53,9 @@ class TcpTransport:
         except TimeoutError:
             raise TimeoutError(f"no answer within {self._timeout_s:g} s") from None
 
-    def write(self, data: bytes) -> bool:
+    def write(self, data: bytes, *, lifetime_s: float | None = None) -> bool:
         """Send or buffer; False when there is no room or no connection."""
-        return self._link is not None and self._link.write(data)
+        return self._link is not None and self._link.write(data, lifetime_s=lifetime_s)
 
     def write_state(self, now: float) -> WriteState:
         """The sending side at ``now``."""

@@ -95,10 +95,11 @@ class Transport(Protocol):
         """
         ...
 
-    def write(self, data: bytes) -> bool:
+    def write(self, data: bytes, *, lifetime_s: float | None = None) -> bool:
         """Send or buffer ``data`` as a whole; never blocks.
 
-        False, and counted, when there is no room or no link.
+        What is perishable has a ``lifetime_s``: it does not wait longer than that, or is refused
+        where something waits already. False, and counted, when there is no room or no link.
         """
         ...
 

@@ -40,16 +40,41 @@ def test_the_table_of_kinds_is_bounded() -> None:
 def test_a_write_buffer_keeps_order_and_bounds(messages: list[bytes], takes: list[int]) -> None:
     buffer, sent, accepted = WriteBuffer(64), b"", b""
     for index, message in enumerate(messages):
-        if buffer.has_room_for(len(message)):
+        if buffer.has_room_for(len(message), 0.0):
             buffer.append(message, 0.0)
             accepted += message
         assert len(buffer) <= 64
         if index < len(takes):
-            piece = buffer.view(takes[index])
+            piece = buffer.view(takes[index], 0.0)
             buffer.taken(len(piece), 0.0)
             sent += piece
-    sent += buffer.view(1000)
+    sent += buffer.view(1000, 0.0)
     assert sent == accepted
+
+
+def test_what_has_perished_is_left_out_but_never_in_the_middle() -> None:
+    buffer = WriteBuffer(100)
+    buffer.append(b"first", 0.0, lifetime_s=2.0)
+    buffer.append(b"second", 0.5, lifetime_s=2.0)
+    buffer.append(b"kept", 0.6)
+    buffer.append(b"third", 1.5, lifetime_s=2.0)
+    assert buffer.view(3, 1.0) == b"fir"
+    buffer.taken(3, 1.0)
+    assert buffer.view(100, 2.9) == b"stkeptthird"
+    buffer.taken(2, 2.9)
+    assert buffer.view(100, 4.0) == b"kept"
+    buffer.taken(4, 4.0)
+    assert buffer.view(100, 4.0) == b""
+    assert (len(buffer), buffer.state(9.0).stalled_s, buffer.state(9.0).n_drops) == (0, None, 2)
+
+
+def test_a_blocked_port_has_room_again_for_what_is_fresh() -> None:
+    buffer = WriteBuffer(10)
+    buffer.append(b"old bytes.", 0.0, lifetime_s=2.0)
+    assert not buffer.has_room_for(5, 1.9)
+    assert buffer.has_room_for(5, 2.0)
+    buffer.append(b"fresh", 2.0, lifetime_s=2.0)
+    assert buffer.view(100, 2.1) == b"fresh"
 
 
 def test_a_stall_is_measured_from_the_last_progress() -> None:
