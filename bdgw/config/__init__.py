@@ -7,7 +7,7 @@ file of their own, never here. Nothing that is physically true has a default.
 from bdgw.config.caster import CasterConfig, CasterMountConfig, CasterUserConfig
 from bdgw.config.correction import AccountConfig, CorrectionConfig, GgaConfig, PlaceConfig
 from bdgw.config.device import DeviceConfig, ListenerConfig, MatchConfig
-from bdgw.config.file import Config, load, parse
+from bdgw.config.file import Config, load, load_users, parse
 from bdgw.config.gateway import ApiConfig, BrokerConfig, GatewayConfig, LogConfig, TokenConfig
 from bdgw.config.value import SecretConfig
 
@@ -30,5 +30,6 @@ __all__ = [
     "SecretConfig",
     "TokenConfig",
     "load",
+    "load_users",
     "parse",
 ]

@@ -16,10 +16,18 @@ class CasterUserConfig(Section):
     """Who may use the caster."""
 
     name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^:\x00-\x1f]+$")]
-    password: SecretConfig
+    password: SecretConfig | None = None
+    password_scrypt: Annotated[str, Field(pattern=r"^scrypt\$", max_length=512)] | None = None
+    """Instead of the password its hash, which may stand in the file: it opens nothing."""
     mounts: tuple[Mount, ...] = ()
     """Mounts that it may have; empty: all."""
     max_sessions: Annotated[int, Field(ge=1, le=100_000)] = 1
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> CasterUserConfig:
+        if (self.password is None) == (self.password_scrypt is None):
+            raise ValueError("give either password or password_scrypt")
+        return self
 
 
 class CasterMountConfig(Section):

@@ -5,18 +5,22 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from bdgw.config.caster import CasterConfig
+from bdgw.config.caster import CasterConfig, CasterUserConfig
 from bdgw.config.correction import CorrectionConfig
 from bdgw.config.device import DeviceConfig, ListenerConfig
 from bdgw.config.gateway import ApiConfig, BrokerConfig, GatewayConfig, LogConfig
 from bdgw.config.value import Section
 from bdgw.errors import ConfigError
 
-__all__ = ["Config", "load", "parse"]
+__all__ = ["Config", "load", "load_users", "parse"]
+
+
+SectionT = TypeVar("SectionT", bound=Section)
 
 
 class Config(Section):
@@ -54,19 +58,19 @@ class Config(Section):
         pushed = {mount.name for mount in mounts if mount.source == "push"}
         for device in self.device:
             if device.correction not in ("none", "nearest"):
-                _known(f"device {device.id!r}: correction", device.correction, corrections)
+                _known(f"device {device.id!r}: correction =", device.correction, corrections)
         for correction in self.correction:
             owner = f"correction {correction.name!r}"
             for standby in correction.standbys:
-                _known(f"{owner}: standby", standby, corrections - {correction.name})
+                _known(f"{owner}: standby =", standby, corrections - {correction.name})
             if not correction.is_remote:
                 kind, _, name = correction.url.partition("://")
-                _known(f"{owner}: url", name, bases if kind == "device" else pushed)
+                _known(f"{owner}: url = {kind}://", name, bases if kind == "device" else pushed)
         for mount in mounts:
             kind, _, name = mount.source.partition(":")
             if kind in ("device", "correction"):
                 names = bases if kind == "device" else corrections
-                _known(f"mount {mount.name!r}: source", name, names)
+                _known(f"mount {mount.name!r}: source = {kind}:", name, names)
         return self
 
 
@@ -75,7 +79,11 @@ def _known(key: str, name: str, names: set[str]) -> None:
         near = difflib.get_close_matches(name, names, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         known = ", ".join(sorted(names)) or "none"
-        raise ValueError(f"{key} = {name!r} does not exist; {hint}known: {known}")
+        raise ValueError(f"{key} {name!r} does not exist; {hint}known: {known}")
+
+
+class _UsersFile(Section):
+    users: tuple[CasterUserConfig, ...] = ()
 
 
 def load(path: Path) -> Config:
@@ -84,11 +92,7 @@ def load(path: Path) -> Config:
     Raises:
         ConfigError: one line a problem, with file, key, value and what is allowed.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
-    return parse(text, name=str(path))
+    return parse(_read(path), name=str(path))
 
 
 def parse(text: str, *, name: str) -> Config:
@@ -97,23 +101,45 @@ def parse(text: str, *, name: str) -> Config:
     Raises:
         ConfigError: one line a problem, with file, key, value and what is allowed.
     """
+    return _validated(Config, text, name)
+
+
+def load_users(path: Path) -> tuple[CasterUserConfig, ...]:
+    """Read the users of the caster from a file of their own.
+
+    Raises:
+        ConfigError: one line a problem, with file, key and what is allowed.
+    """
+    users = _validated(_UsersFile, _read(path), str(path)).users
+    names = [user.name for user in users]
+    if len(set(names)) != len(names):
+        raise ConfigError(f"{path}: users: a name stands there twice")
+    return users
+
+
+def _read(path: Path) -> str:
     try:
-        raw = tomllib.loads(text)
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+
+
+def _validated(model: type[SectionT], text: str, name: str) -> SectionT:
+    try:
+        return model.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{name}: not TOML: {error}") from None
-    try:
-        return Config.model_validate(raw)
     except ValidationError as error:
-        lines = [f"{name}: {_explain(problem)}" for problem in error.errors()]
+        lines = [f"{name}: {_explain(problem, model)}" for problem in error.errors()]
         raise ConfigError("\n".join(lines)) from None
 
 
-def _explain(problem: ErrorDetails) -> str:
+def _explain(problem: ErrorDetails, whole: type[BaseModel]) -> str:
     location = problem["loc"]
     key = _key(location)
     kind = problem["type"]
     if kind == "extra_forbidden":
-        known = _known_keys(location[:-1])
+        known = _known_keys(location[:-1], whole)
         near = difflib.get_close_matches(str(location[-1]), known, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         return f"{key}: unknown key; {hint}known: {', '.join(known)}"
@@ -146,8 +172,8 @@ def _key(location: tuple[str | int, ...]) -> str:
     return text or "file"
 
 
-def _known_keys(location: tuple[str | int, ...]) -> list[str]:
-    model: type[BaseModel] = Config
+def _known_keys(location: tuple[str | int, ...], whole: type[BaseModel]) -> list[str]:
+    model = whole
     for part in location:
         if isinstance(part, str):
             model = _model_of(model.model_fields[part].annotation) or model

@@ -1,16 +1,11 @@
-"""From the configuration file to the values that each room takes.
-
-Nothing is opened here. Rooms never see the configuration; they are told these frozen values.
-"""
+"""What the pool and the intake are told of devices and listening addresses."""
 
 from __future__ import annotations
 
-from bdgw.api.auth import Token
-from bdgw.config import BrokerConfig, Config, DeviceConfig, MatchConfig, SecretConfig
+from bdgw.config import Config, DeviceConfig, MatchConfig
 from bdgw.errors import ConfigError
 from bdgw.intake import DeviceFacts
 from bdgw.model import Via
-from bdgw.publish.mqtt import MqttSettings
 from bdgw.receivers import (
     DeviceSpec,
     Endpoint,
@@ -27,15 +22,7 @@ from bdgw.receivers import (
     parse_endpoint,
 )
 
-__all__ = [
-    "api_tokens",
-    "broker_password",
-    "device_facts",
-    "device_specs",
-    "host_and_port",
-    "listener_specs",
-    "mqtt_settings",
-]
+__all__ = ["device_facts", "device_specs", "listener_specs"]
 
 
 def device_facts(device: DeviceConfig) -> DeviceFacts:
@@ -129,67 +116,3 @@ def listener_specs(config: Config) -> list[ListenerSpec]:
         except ValueError as error:
             raise ConfigError(f"{owner}: {error}") from None
     return specs
-
-
-def mqtt_settings(config: Config, url: str) -> MqttSettings:
-    """Give what the publisher is told; ``url`` is the broker's address in force.
-
-    Raises:
-        ConfigError: a file that is named does not exist, or a secret is missing.
-    """
-    broker = config.broker
-    default_version = "3.1.1" if broker.url == "embedded" else "5"
-    for key in ("ca_file", "cert_file", "key_file"):
-        path = getattr(broker, key)
-        if path is not None and not path.is_file():
-            raise ConfigError(f"broker.{key} = {str(path)!r}: no such file")
-    return MqttSettings(
-        url=url,
-        client_id=broker.client_id or f"bdgw-{config.gateway.id}",
-        version=broker.version or default_version,  # type: ignore[arg-type]
-        username=broker.username,
-        password=broker_password(broker),
-        ca_file=broker.ca_file,
-        cert_file=broker.cert_file,
-        key_file=broker.key_file,
-    )
-
-
-def broker_password(broker: BrokerConfig) -> str | None:
-    """Fetch the broker's password.
-
-    Raises:
-        ConfigError: it is missing; names the key and never the secret.
-    """
-    return None if broker.password is None else _secret("broker.password", broker.password)
-
-
-def api_tokens(config: Config) -> tuple[Token, ...]:
-    """Fetch the tokens of the API.
-
-    Raises:
-        ConfigError: one is missing; names the key and never the secret.
-    """
-    if config.api is None:
-        return ()
-    return tuple(
-        Token(
-            name=token.name,
-            role=token.role,
-            secret=_secret(f"api.tokens[{number}].secret", token.secret),
-        )
-        for number, token in enumerate(config.api.tokens, start=1)
-    )
-
-
-def _secret(key: str, secret: SecretConfig) -> str:
-    try:
-        return secret.read().get_secret_value()
-    except ConfigError as error:
-        raise ConfigError(f"{key}: {error}") from None
-
-
-def host_and_port(text: str) -> tuple[str, int]:
-    """Split ``host:port``; an empty host is every address."""
-    host, _, port = text.rpartition(":")
-    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - an empty host is asked for

@@ -1,0 +1,18 @@
+"""From the configuration file to the values that each room takes.
+
+Nothing is opened here. Rooms never see the configuration; they are told these frozen values.
+"""
+
+from bdgw.plan.broker import api_tokens, broker_password, mqtt_settings
+from bdgw.plan.device import device_facts, device_specs, listener_specs
+from bdgw.plan.secret import host_and_port
+
+__all__ = [
+    "api_tokens",
+    "broker_password",
+    "device_facts",
+    "device_specs",
+    "host_and_port",
+    "listener_specs",
+    "mqtt_settings",
+]
