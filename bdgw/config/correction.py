@@ -27,9 +27,9 @@ class GgaConfig(Section):
     """``auto`` follows the sourcetable."""
     talker: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] = "GP"
     period_s: Annotated[float, Field(ge=1, le=3600)] = 10.0
-    decimals: Annotated[int, Field(ge=0, le=8)] = 4
-    """Of the minutes: 4 is 0.2 m, 1 is some 200 m."""
-    move_m: Annotated[float, Field(gt=0, le=1_000_000)] = 5000.0
+    decimals: Annotated[int, Field(ge=1, le=8)] = 5
+    """Of the minutes: 5 is 2 cm, 1 is some 200 m."""
+    move_m: Annotated[float, Field(ge=1, le=1_000_000)] = 5000.0
     """At once after a move of so many metres."""
     quality: Literal["true", "single"] = "true"
 
@@ -69,7 +69,7 @@ class CorrectionConfig(Section):
     gga: GgaConfig = GgaConfig()
     position: PlaceConfig | None = None
     """What the caster is told instead of the place of a rover."""
-    base_jump: Literal["alarm", "stop"] = "alarm"
+    base_jump: Literal["alarm", "stop"] = "stop"
     ca_file: Path | None = None
 
     @model_validator(mode="after")

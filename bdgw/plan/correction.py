@@ -1,0 +1,173 @@
+"""What the corrections are told: sources, accounts, and which device gets which."""
+
+from __future__ import annotations
+
+import ssl
+
+from bdgw.config import AccountConfig, Config, CorrectionConfig, SecretConfig
+from bdgw.corrections import Binding, SessionPolicy, SourceKind, SourceSpec
+from bdgw.corrections.base_guard import BaseJump
+from bdgw.errors import ConfigError
+from bdgw.model import Fix, FixKind
+from bdgw.ntrip.account import Account
+from bdgw.ntrip.address import CasterAddress, parse_caster_url
+from bdgw.ntrip.gga import GgaPolicy, GgaQuality, GgaWhen
+from bdgw.ntrip.service import SERVICES, Service
+from bdgw.plan.secret import fetch
+
+__all__ = ["account_of", "correction_bindings", "correction_specs", "correction_tls"]
+
+_BY_NAME = {service.name: service for service in SERVICES}
+
+
+def correction_bindings(config: Config) -> tuple[Binding, ...]:
+    """Give which device gets which corrections."""
+    return tuple(
+        Binding(device=device.id, correction=device.correction)
+        for device in config.device
+        if device.correction != "none"
+    )
+
+
+def correction_specs(config: Config) -> tuple[SourceSpec, ...]:
+    """Give every source of corrections, with what is known of its service.
+
+    Raises:
+        ConfigError: names the correction, the key and what is wrong.
+    """
+    specs = []
+    for correction in config.correction:
+        owner = f"correction {correction.name!r}"
+        try:
+            specs.append(_remote(correction) if correction.is_remote else _local(correction))
+        except ValueError as error:
+            raise ConfigError(f"{owner}: {error}") from None
+    return tuple(specs)
+
+
+def correction_tls(correction: CorrectionConfig) -> ssl.SSLContext | None:
+    """Read whom a caster's certificate must be signed by; None for the system's authorities.
+
+    Raises:
+        ConfigError: the file is missing or holds no certificate.
+    """
+    if correction.ca_file is None:
+        return None
+    try:
+        return ssl.create_default_context(cafile=str(correction.ca_file))
+    except OSError as error:
+        key = f"correction {correction.name!r}: ca_file = {str(correction.ca_file)!r}"
+        raise ConfigError(f"{key}: {error}") from None
+
+
+def account_of(key: str, username: str | None, password: SecretConfig | None) -> Account | None:
+    """Fetch an account.
+
+    Raises:
+        ConfigError: the secret is missing, or one of both cannot be; never shows it.
+    """
+    if username is None:
+        return None
+    try:
+        return Account(username, "" if password is None else fetch(f"{key}.password", password))
+    except ValueError as error:
+        raise ConfigError(f"{key}: {error}") from None
+
+
+def _local(correction: CorrectionConfig) -> SourceSpec:
+    return SourceSpec(
+        name=correction.name,
+        kind=SourceKind.LOCAL,
+        mount=correction.url.partition("://")[2],
+        frame=correction.frame,
+        frame_epoch_year=correction.epoch,
+        max_age_s=correction.max_age_s,
+        standby=correction.standbys,
+        base_jump=BaseJump(correction.base_jump),
+    )
+
+
+def _remote(correction: CorrectionConfig) -> SourceSpec:
+    address, mount = parse_caster_url(correction.url)
+    if mount is not None:
+        raise ValueError(f"url: the mountpoint stands apart: mount = {mount!r}")
+    service = _BY_NAME[correction.service]
+    frame, frame_epoch_year = _frame(correction, service, address)
+    return SourceSpec(
+        name=correction.name,
+        address=address,
+        mount=correction.mount,
+        mounts=correction.mounts,
+        accounts=_accounts(correction),
+        sessions_per_account=service.sessions_per_account,
+        frame=frame,
+        frame_epoch_year=frame_epoch_year,
+        max_age_s=correction.max_age_s,
+        standby=correction.standbys,
+        session=_session(correction, service),
+        gga=_gga(correction, service),
+        position=_position(correction),
+        version=correction.version,
+        base_jump=BaseJump(correction.base_jump),
+    )
+
+
+def _frame(
+    correction: CorrectionConfig, service: Service, address: CasterAddress
+) -> tuple[str | None, float | None]:
+    """Give the frame that is configured, or else that of the service's port.
+
+    Raises:
+        ValueError: both are known and differ.
+    """
+    port = service.find_port(address.port)
+    if port is None or port.frame is None:
+        return correction.frame, correction.epoch
+    if correction.frame is None:
+        return port.frame, port.frame_epoch_year
+    if correction.frame != port.frame:
+        raise ValueError(
+            f"frame = {correction.frame!r}: port {address.port} of {service.name} gives "
+            f'{port.frame} ({port.mark}); service = "generic" believes you'
+        )
+    return correction.frame, correction.epoch or port.frame_epoch_year
+
+
+def _session(correction: CorrectionConfig, service: Service) -> SessionPolicy:
+    if correction.session is not None:
+        return SessionPolicy(correction.session)
+    return SessionPolicy.PER_DEVICE if service.needs_gga else SessionPolicy.SHARED
+
+
+def _gga(correction: CorrectionConfig, service: Service) -> GgaPolicy:
+    gga = correction.gga
+    is_needed = gga.when == "auto" and service.needs_gga
+    return GgaPolicy(
+        when=GgaWhen.ALWAYS if is_needed else GgaWhen(gga.when),
+        talker=gga.talker,
+        period_s=gga.period_s,
+        decimals=gga.decimals,
+        move_m=gga.move_m,
+        quality=GgaQuality.TRUE if gga.quality == "true" else GgaQuality.ONE,
+    )
+
+
+def _position(correction: CorrectionConfig) -> Fix | None:
+    place = correction.position
+    if place is None:
+        return None
+    return Fix(
+        kind=FixKind.SINGLE,
+        lat_deg=place.lat_deg,
+        lon_deg=place.lon_deg,
+        alt_hae_m=place.alt_hae_m,
+    )
+
+
+def _accounts(correction: CorrectionConfig) -> tuple[Account, ...]:
+    listed = correction.accounts
+    if correction.username is not None:
+        listed = (AccountConfig(username=correction.username, password=correction.password),)
+    key = f"correction {correction.name!r}: accounts"
+    made = (account_of(f"{key}[{n}]", a.username, a.password) for n, a in enumerate(listed, 1))
+    return tuple(account for account in made if account is not None)
