@@ -19,12 +19,15 @@ import structlog
 from bdgw import __version__
 from bdgw.api.app import build_api
 from bdgw.api.server import ApiServer
+from bdgw.assembly import build_augmentation, check_augmentation
+from bdgw.augmentation import Augmentation
 from bdgw.config import Config
 from bdgw.errors import ConfigError
 from bdgw.hostclock import HostClock
 from bdgw.hub import Hub
 from bdgw.intake import Intake
 from bdgw.model import Alarm, ConnectionState, DeviceState, DeviceStatus, Via
+from bdgw.ntrip.gate import AccountGate
 from bdgw.plan import (
     api_tokens,
     broker_password,
@@ -66,6 +69,8 @@ __all__ = ["Gateway", "check"]
 _HEALTH_PERIOD_S = 10.0
 _DRAIN_S = 3.0
 _SYNCHRONISED_MAX_FUTURE_NS = 2_000_000_000
+_CORRECTION_LIFETIME_S = 2.0
+"""What a rover's port has not taken by then is overtaken by the next epoch."""
 _LOCAL_IDLE_S = 0.3
 _NETWORK_IDLE_S = 2.0
 """A DTU may cut a sentence in two packets a second apart; a serial line never pauses that long."""
@@ -88,6 +93,7 @@ def check(config: Config) -> None:
         rng=random.Random(),  # noqa: S311 - never asked
     )
     _check_secrets_and_files(config)
+    check_augmentation(config)
 
 
 def _check_secrets_and_files(config: Config) -> None:
@@ -122,20 +128,24 @@ class Gateway:
         )
         self._hub.subscribe(self._sink)
         self._health_due = asyncio.Event()
+        self._gate = AccountGate()
+        self._augmentation = self._build_augmentation()
         self.intake = Intake(
             [device_facts(device) for device in config.device],
             self._hub,
             boot=self._boot,
             utc_ns=self._clock.utc_ns,
             monotonic_s=self._clock.monotonic_s,
+            correction_of=self._augmentation.corrections.provenance,
         )
         self._pool = _pool(
             config,
             new_session=self._new_session,
-            emit=self.intake.take,
+            emit=self._take,
             on_state=self._on_state,
             clock=self._clock,
             rng=self._rng,
+            gate=self._gate,
         )
         self.broker_url: str | None = None
         self.api_url: str | None = None
@@ -159,6 +169,7 @@ class Gateway:
                 if api is not None:
                     group.create_task(api.run(), name="api")
                 health = group.create_task(self._tell_health(self.status), name="health")
+                augmenting = group.create_task(self._augmentation.run(), name="augmentation")
                 receiving = group.create_task(self._pool.run(), name="receivers")
                 _log.info(
                     "gateway_started",
@@ -168,6 +179,8 @@ class Gateway:
                     broker=self.broker_url,
                     api=self.api_url,
                     devices=len(self._config.device),
+                    corrections=len(self._config.correction),
+                    caster=self._config.caster.listen if self._config.caster else None,
                 )
                 if on_ready is not None:
                     on_ready()
@@ -176,9 +189,9 @@ class Gateway:
                 gc.collect()
                 gc.freeze()
                 await stop.wait()
-                for task in (receiving, health):
+                for task in (receiving, augmenting, health):
                     task.cancel()
-                await asyncio.wait((receiving, health))
+                await asyncio.wait((receiving, augmenting, health))
                 await publisher.stop(_DRAIN_S)
                 await publishing
                 if api is not None:
@@ -213,6 +226,27 @@ class Gateway:
         self.broker_url = broker.url
         return broker
 
+    def _build_augmentation(self) -> Augmentation:
+        return build_augmentation(
+            self._config,
+            write=self._write_correction,
+            emit=self._hub.publish,
+            clock=self._clock,
+            host_gpst_ns=self._trusted_gpst_ns,
+            rng=self._rng,
+            gate=self._gate,
+        )
+
+    def _write_correction(self, device: str, data: bytes) -> bool:
+        return self._pool.write(device, data, lifetime_s=_CORRECTION_LIFETIME_S)
+
+    def _trusted_gpst_ns(self, now: float) -> int | None:
+        return self._host_clock.gpst_ns(now) if self._host_clock.is_synchronised() else None
+
+    def _take(self, device: str, event: ReceiverEvent, now: float) -> None:
+        self._augmentation.take(device, event, now)
+        self.intake.take(device, event, now)
+
     def _build_publisher(self, broker: EmbeddedBroker | None) -> MqttPublisher:
         gateway, boot = self._config.gateway.id, self._boot
         state = partial(payload.connection_payload, gateway, boot=boot)
@@ -243,6 +277,8 @@ class Gateway:
             outbox=self._outbox,
             publisher=publisher,
             broker=broker,
+            corrections=self._augmentation.corrections,
+            caster=self._augmentation.caster,
             host_clock=self._host_clock,
             utc_ns=self._clock.utc_ns,
             monotonic_s=self._clock.monotonic_s,
@@ -316,6 +352,7 @@ def _pool(
     on_state: Callable[[DeviceState], None],
     clock: SystemClock,
     rng: random.Random,
+    gate: AccountGate | None = None,
 ) -> ReceiverPool[ReceiverEvent]:
     """Build the pool, which finds out whether the devices can be told apart."""
     try:
@@ -328,6 +365,7 @@ def _pool(
             on_state=on_state,
             clock=clock,
             rng=rng,
+            gate=gate,
         )
     except ValueError as error:
         raise ConfigError(str(error)) from None

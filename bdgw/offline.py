@@ -1,6 +1,8 @@
 """Captures on disk: every event as a line, the counts of all, and the fixes.
 
-Pure: chunks of bytes in, JSON values out. Reading files and printing is the command line's.
+Pure: chunks of bytes in, JSON values out. Reading files and printing is the command line's. The
+contents of RTCM 3, and NumPy with them, are loaded only where frames are decoded: the gateway's
+status uses the names of the counts.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ def stats_object(
     name: str, chunks: Iterable[bytes], *, protocols: tuple[str, ...] = PROTOCOLS
 ) -> dict[str, Any]:
     """Count a capture; ``decoded_bytes + skipped_bytes == bytes`` always."""
-    decoder = StreamDecoder(protocols=protocols)
+    from bdgw.rtcm.line import is_understood
+
+    decoder = StreamDecoder(protocols=protocols, is_rtcm_understood=is_understood)
     for _ in _run(decoder, chunks):
         pass
     return {"file": name, **stats_fields(decoder.stats)}
@@ -84,8 +88,11 @@ def _line(item: Decoded | Skipped) -> dict[str, Any]:
     frame, message = item.frame, item.message
     line = {"offset": frame.offset, "length": len(frame.data), "protocol": frame.protocol}
     if isinstance(message, RtcmFrame):
+        from bdgw.rtcm.line import rtcm_fields
+
         number = "empty" if message.number is None else str(message.number)
-        return {**line, "type": number, "payload_bytes": len(frame.data) - 6}
+        line |= {"type": number, "payload_bytes": len(frame.data) - 6}
+        return line | rtcm_fields(frame.data)
     if isinstance(message, Unsupported):
         line["type"] = message.name
         line["unsupported"] = True

@@ -35,8 +35,11 @@ def replay_config(config: Config, file: Path, *, speed: str, device: str | None)
         parse_endpoint(url)
     except ValueError as error:
         raise ConfigError(f"--speed: {error}") from None
-    replayed = chosen[0].model_copy(update={"url": url, "match": None})
-    return config.model_copy(update={"device": (replayed,), "listener": ()})
+    # A recording is given no corrections, and needs no account.
+    alone = {"match": None, "correction": "none", "username": None, "password": None}
+    replayed = chosen[0].model_copy(update={"url": url, **alone})
+    rest = {"listener": (), "correction": (), "caster": None}
+    return config.model_copy(update={"device": (replayed,), **rest})
 
 
 async def run_replay(config: Config, stop: asyncio.Event) -> dict[str, Any]:

@@ -7,6 +7,7 @@ sees: bytes in = bytes decoded + bytes skipped at any moment when nothing is hel
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 import msgspec
 
@@ -14,6 +15,7 @@ from bdgw.nmea import frame as nmea_frame
 from bdgw.nmea.sentence import Gsa, Gsv, Malformed, Sentence, Unsupported
 from bdgw.nmea.sentence import decode as decode_sentence
 from bdgw.rtcm import frame as rtcm_frame
+from bdgw.rtcm.head import DECODED_NUMBERS
 from bdgw.wire.splitter import Frame, Framer, Skipped, Splitter
 
 __all__ = ["PROTOCOLS", "Decoded", "RtcmFrame", "StreamDecoder", "StreamStats"]
@@ -36,9 +38,17 @@ _REMEMBERED = 32
 
 
 class RtcmFrame(msgspec.Struct, frozen=True, gc=False):
-    """An RTCM 3 frame by its message number; None where the payload is empty (a filler)."""
+    """An RTCM 3 frame by its message number; None where the payload is empty (a filler).
+
+    Its contents are decoded where somebody asks for them: most frames are only handed on.
+    """
 
     number: int | None
+
+
+def _is_of_known_number(frame: bytes) -> bool:
+    number = rtcm_frame.message_number(frame)
+    return number is None or number in DECODED_NUMBERS
 
 
 class Decoded(msgspec.Struct, frozen=True, gc=False):
@@ -58,6 +68,7 @@ class StreamStats:
         "kinds",
         "late",
         "rtcm",
+        "rtcm_passed_over",
         "skipped",
         "skipped_bytes",
         "unsupported",
@@ -69,6 +80,9 @@ class StreamStats:
         self.skipped_bytes = 0
         self.epochs = 0
         self.rtcm: Counter[int | None] = Counter()
+        """All RTCM 3 frames with a good checksum, by message number."""
+        self.rtcm_passed_over: Counter[int | None] = Counter()
+        """Those of them that are counted as ``unsupported``."""
         self.unsupported: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
         self.late: Counter[str] = Counter()
@@ -79,7 +93,7 @@ class StreamStats:
     def events(self) -> dict[str, int]:
         """Messages understood, by NMEA formatter and RTCM message number."""
         named = {kind.__name__.upper(): count for kind, count in self.kinds.items()}
-        for number, count in self.rtcm.items():
+        for number, count in (self.rtcm - self.rtcm_passed_over).items():
             named["empty" if number is None else str(number)] = count
         return named
 
@@ -103,7 +117,8 @@ class StreamDecoder:
     """Bytes in, ``Decoded`` and ``Skipped`` out, in stream order.
 
     ``protocols`` are names out of ``PROTOCOLS``; ``idle_s`` is the quiet time after which an
-    unfinished frame is given up.
+    unfinished frame is given up. ``is_rtcm_understood`` tells of a whole frame whether it counts
+    as understood; by itself the message number decides, which costs next to nothing.
     """
 
     def __init__(
@@ -112,8 +127,10 @@ class StreamDecoder:
         protocols: tuple[str, ...] = PROTOCOLS,
         idle_s: float = 1.0,
         stats: StreamStats | None = None,
+        is_rtcm_understood: Callable[[bytes], bool] = _is_of_known_number,
     ) -> None:
         self.stats = stats or StreamStats()
+        self._is_rtcm_understood = is_rtcm_understood
         self._splitter = Splitter({name: _FRAMERS[name] for name in protocols}, idle_s=idle_s)
         self._recent: dict[bytes, Gsa | Gsv] = {}
 
@@ -155,10 +172,17 @@ class StreamDecoder:
                     kinds[type(message)] += 1
             else:
                 message = RtcmFrame(rtcm_frame.message_number(item.data))
-                stats.rtcm[message.number] += 1
+                self._count_rtcm(message.number, item.data)
             stats.decoded_bytes += len(item.data)
             found.append(Decoded(item, message))
         return found
+
+    def _count_rtcm(self, number: int | None, frame: bytes) -> None:
+        stats = self.stats
+        stats.rtcm[number] += 1
+        if not self._is_rtcm_understood(frame):
+            stats.rtcm_passed_over[number] += 1
+            stats.pass_over(str(number))
 
     def _decode(self, data: bytes) -> Sentence | Unsupported | Malformed:
         """Decode a sentence; one of satellites is likely to come again in the next epochs.

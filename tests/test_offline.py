@@ -138,6 +138,15 @@ def test_a_line_of_each_sort():
         "protocol": "rtcm3",
         "type": "1005",
         "payload_bytes": 19,
+        "kind": "station",
+        "station": 2003,
+        "ecef_m": (1114104.5999, -4850729.7108, 3975521.4643),
+        "serves_gps": True,
+        "serves_glonass": False,
+        "serves_galileo": False,
+        "is_non_physical": False,
+        "has_single_oscillator": False,
+        "quarter_cycle": 0,
     }
     assert (filler["type"], filler["payload_bytes"]) == ("empty", 0)
     assert (foreign["type"], foreign["unsupported"]) == ("PASHR", True)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from bdgw.config.value import Address, Mount, SecretConfig, Section
+from bdgw.config.value import Address, Frame, Mount, SecretConfig, Section, Year
 
 __all__ = ["CasterConfig", "CasterMountConfig", "CasterUserConfig"]
 
@@ -40,6 +40,11 @@ class CasterMountConfig(Section):
     """For ``push``: what the base shows with ``SOURCE``."""
     identifier: Annotated[str, Field(max_length=64, pattern=r"^[^;\x00-\x1f]*$")] = ""
     country: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
+    frame: Frame | None = None
+    """Of what is pushed; others have that of their source."""
+    epoch: Year | None = None
+    members: tuple[Mount, ...] = ()
+    """For ``nearest``: the mounts to choose from; empty: all others."""
     is_open: bool = False
     """Whether it is given to anybody, without an account."""
 
@@ -49,6 +54,12 @@ class CasterMountConfig(Section):
         needs_name = kind in ("device", "correction")
         if kind not in ("device", "correction", "push", "nearest") or bool(rest) != needs_name:
             raise ValueError('source is "device:ID", "correction:NAME", "push" or "nearest"')
+        if self.frame is not None and kind != "push":
+            raise ValueError("frame is for what is pushed; other mounts have that of their source")
+        if self.epoch is not None and self.frame is None:
+            raise ValueError("epoch needs frame: a year alone says nothing of the coordinates")
+        if self.members and kind != "nearest":
+            raise ValueError('members is for source = "nearest"')
         if (kind == "push") != (self.password is not None):
             raise ValueError('a password belongs to source = "push", and only to it')
         return self

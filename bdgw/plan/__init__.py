@@ -4,15 +4,30 @@ Nothing is opened here. Rooms never see the configuration; they are told these f
 """
 
 from bdgw.plan.broker import api_tokens, broker_password, mqtt_settings
+from bdgw.plan.caster import caster_spec, caster_tls, caster_users, users_file
+from bdgw.plan.correction import (
+    correction_bindings,
+    correction_routes,
+    correction_specs,
+    correction_tls,
+)
 from bdgw.plan.device import device_facts, device_specs, listener_specs
 from bdgw.plan.secret import host_and_port
 
 __all__ = [
     "api_tokens",
     "broker_password",
+    "caster_spec",
+    "caster_tls",
+    "caster_users",
+    "correction_bindings",
+    "correction_routes",
+    "correction_specs",
+    "correction_tls",
     "device_facts",
     "device_specs",
     "host_and_port",
     "listener_specs",
     "mqtt_settings",
+    "users_file",
 ]

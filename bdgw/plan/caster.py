@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 
+from bdgw.augmentation import UsersFile
 from bdgw.caster import CasterSpec, Limits, MountKind, MountSpec
 from bdgw.caster.user import Password, Pusher, User, UserTable
 from bdgw.config import (
@@ -18,7 +20,7 @@ from bdgw.config import (
 from bdgw.errors import ConfigError
 from bdgw.plan.secret import fetch, host_and_port
 
-__all__ = ["caster_spec", "caster_tls", "caster_users"]
+__all__ = ["caster_spec", "caster_tls", "caster_users", "users_file"]
 
 
 def caster_spec(config: Config) -> CasterSpec | None:
@@ -44,7 +46,7 @@ def caster_spec(config: Config) -> CasterSpec | None:
 
 def _mount(mount: CasterMountConfig, config: Config) -> MountSpec:
     kind, _, name = mount.source.partition(":")
-    of: DeviceConfig | CorrectionConfig | None = None
+    of: CasterMountConfig | DeviceConfig | CorrectionConfig = mount
     if kind == "device":
         of = next(device for device in config.device if device.id == name)
     elif kind == "correction":
@@ -54,8 +56,9 @@ def _mount(mount: CasterMountConfig, config: Config) -> MountSpec:
         kind=_KINDS[kind],
         identifier=mount.identifier,
         country=mount.country,
-        frame=of.frame if of else None,
-        frame_epoch_year=of.epoch if of else None,
+        frame=of.frame,
+        frame_epoch_year=of.epoch,
+        members=mount.members,
         is_open=mount.is_open,
     )
 
@@ -89,6 +92,23 @@ def caster_users(caster: CasterConfig) -> UserTable:
         )
     except ValueError as error:
         raise ConfigError(f"{key}: {error}") from None
+
+
+def users_file(config: Config) -> UsersFile | None:
+    """Give the file of accounts that is to be watched, None where there is none."""
+    caster = config.caster
+    if caster is None or caster.users_file is None:
+        return None
+    path = caster.users_file
+    return UsersFile(stamp=lambda: _stamp(path), read=lambda: caster_users(caster))
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _user(key: str, user: CasterUserConfig) -> User:

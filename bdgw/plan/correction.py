@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ssl
 
-from bdgw.config import AccountConfig, Config, CorrectionConfig, SecretConfig
+from bdgw.augmentation import Routes
+from bdgw.config import AccountConfig, Config, CorrectionConfig, GgaConfig
 from bdgw.corrections import Binding, SessionPolicy, SourceKind, SourceSpec
 from bdgw.corrections.base_guard import BaseJump
 from bdgw.errors import ConfigError
@@ -12,10 +13,16 @@ from bdgw.model import Fix, FixKind
 from bdgw.ntrip.account import Account
 from bdgw.ntrip.address import CasterAddress, parse_caster_url
 from bdgw.ntrip.gga import GgaPolicy, GgaQuality, GgaWhen
+from bdgw.ntrip.request import NtripVersion
 from bdgw.ntrip.service import SERVICES, Service
-from bdgw.plan.secret import fetch
+from bdgw.plan.secret import account_of
 
-__all__ = ["account_of", "correction_bindings", "correction_specs", "correction_tls"]
+__all__ = [
+    "correction_bindings",
+    "correction_routes",
+    "correction_specs",
+    "correction_tls",
+]
 
 _BY_NAME = {service.name: service for service in SERVICES}
 
@@ -60,20 +67,6 @@ def correction_tls(correction: CorrectionConfig) -> ssl.SSLContext | None:
         raise ConfigError(f"{key}: {error}") from None
 
 
-def account_of(key: str, username: str | None, password: SecretConfig | None) -> Account | None:
-    """Fetch an account.
-
-    Raises:
-        ConfigError: the secret is missing, or one of both cannot be; never shows it.
-    """
-    if username is None:
-        return None
-    try:
-        return Account(username, "" if password is None else fetch(f"{key}.password", password))
-    except ValueError as error:
-        raise ConfigError(f"{key}: {error}") from None
-
-
 def _local(correction: CorrectionConfig) -> SourceSpec:
     return SourceSpec(
         name=correction.name,
@@ -105,9 +98,10 @@ def _remote(correction: CorrectionConfig) -> SourceSpec:
         max_age_s=correction.max_age_s,
         standby=correction.standbys,
         session=_session(correction, service),
-        gga=_gga(correction, service),
+        gga=_gga(correction.gga),
         position=_position(correction),
-        version=correction.version,
+        version=None if correction.version == "auto" else NtripVersion(correction.version),
+        needs_gga=service.needs_gga,
         base_jump=BaseJump(correction.base_jump),
     )
 
@@ -139,11 +133,9 @@ def _session(correction: CorrectionConfig, service: Service) -> SessionPolicy:
     return SessionPolicy.PER_DEVICE if service.needs_gga else SessionPolicy.SHARED
 
 
-def _gga(correction: CorrectionConfig, service: Service) -> GgaPolicy:
-    gga = correction.gga
-    is_needed = gga.when == "auto" and service.needs_gga
+def _gga(gga: GgaConfig) -> GgaPolicy:
     return GgaPolicy(
-        when=GgaWhen.ALWAYS if is_needed else GgaWhen(gga.when),
+        when=GgaWhen(gga.when),
         talker=gga.talker,
         period_s=gga.period_s,
         decimals=gga.decimals,
@@ -171,3 +163,29 @@ def _accounts(correction: CorrectionConfig) -> tuple[Account, ...]:
     key = f"correction {correction.name!r}: accounts"
     made = (account_of(f"{key}[{n}]", a.username, a.password) for n, a in enumerate(listed, 1))
     return tuple(account for account in made if account is not None)
+
+
+def correction_routes(config: Config) -> Routes:
+    """Give which frames go where: bases to sources and mounts, sources to mounts."""
+    of_device: dict[str, list[str]] = {}
+    of_mount: dict[str, list[str]] = {}
+    for correction in config.correction:
+        kind, _, name = correction.url.partition("://")
+        if not correction.is_remote:
+            by_name = of_device if kind == "device" else of_mount
+            by_name.setdefault(name, []).append(correction.name)
+    mounts: dict[str, dict[str, list[str]]] = {"device": {}, "correction": {}}
+    for mount in config.caster.mounts if config.caster else ():
+        kind, _, name = mount.source.partition(":")
+        if kind in mounts:
+            mounts[kind].setdefault(name, []).append(mount.name)
+    return Routes(
+        sources_of_device=_frozen(of_device),
+        mounts_of_device=_frozen(mounts["device"]),
+        mounts_of_source=_frozen(mounts["correction"]),
+        sources_of_mount=_frozen(of_mount),
+    )
+
+
+def _frozen(names: dict[str, list[str]]) -> dict[str, tuple[str, ...]]:
+    return {key: tuple(values) for key, values in names.items()}

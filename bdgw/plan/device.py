@@ -6,6 +6,7 @@ from bdgw.config import Config, DeviceConfig, MatchConfig
 from bdgw.errors import ConfigError
 from bdgw.intake import DeviceFacts
 from bdgw.model import Via
+from bdgw.plan.secret import account_of
 from bdgw.receivers import (
     DeviceSpec,
     Endpoint,
@@ -66,6 +67,7 @@ def device_specs(config: Config) -> list[DeviceSpec]:
                     endpoint=endpoint,
                     match=None if device.match is None else _match(device.match),
                     silence_s=device.silence_s,
+                    account=account_of(owner, device.username, device.password),
                 )
             )
         except ValueError as error:

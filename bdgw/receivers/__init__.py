@@ -11,6 +11,7 @@ from bdgw.receivers.descriptor_limit import raise_descriptor_limit
 from bdgw.receivers.endpoint import (
     Endpoint,
     FileEndpoint,
+    NtripEndpoint,
     SerialEndpoint,
     TcpEndpoint,
     TcpListenEndpoint,
@@ -43,6 +44,7 @@ __all__ = [
     "ListenerSnapshot",
     "ListenerSpec",
     "MatchRule",
+    "NtripEndpoint",
     "PeerRule",
     "Pump",
     "QuarantinedPeer",

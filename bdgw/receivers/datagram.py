@@ -15,11 +15,11 @@ from typing import Any, cast
 import structlog
 
 from bdgw.backoff import Backoff
+from bdgw.noise import NoiseGate
 from bdgw.receivers.clock import Clock
 from bdgw.receivers.endpoint import format_endpoint
 from bdgw.receivers.identify import Identified, RuleBook
 from bdgw.receivers.listener import RETRY_CAP_S, RETRY_FLOOR_S, bind_socket
-from bdgw.receivers.noise import NoiseGate
 from bdgw.receivers.snapshot import ListenerSnapshot
 from bdgw.receivers.socket_link import format_address
 from bdgw.receivers.spec import ListenerSpec, MatchRule, UnknownPolicy

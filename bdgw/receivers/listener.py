@@ -16,10 +16,10 @@ from collections.abc import Mapping
 import structlog
 
 from bdgw.backoff import Backoff
+from bdgw.noise import NoiseGate
 from bdgw.receivers.clock import Clock
 from bdgw.receivers.endpoint import format_endpoint
 from bdgw.receivers.identify import Answer, Identification, Identified, NeedMore, RuleBook, Unknown
-from bdgw.receivers.noise import NoiseGate
 from bdgw.receivers.slot import DeviceSlot, InboundTransport, ListenerState
 from bdgw.receivers.snapshot import ListenerSnapshot
 from bdgw.receivers.socket_link import SocketLink

@@ -15,12 +15,14 @@ from typing import Generic, TypeVar, assert_never
 
 from bdgw.backoff import Backoff
 from bdgw.model import DeviceState
+from bdgw.ntrip.gate import AccountGate
 from bdgw.receivers.capture import CaptureTransport
 from bdgw.receivers.clock import Clock
 from bdgw.receivers.datagram import UdpListener
 from bdgw.receivers.endpoint import (
     Endpoint,
     FileEndpoint,
+    NtripEndpoint,
     SerialEndpoint,
     TcpEndpoint,
     TcpListenEndpoint,
@@ -29,6 +31,7 @@ from bdgw.receivers.endpoint import (
 )
 from bdgw.receivers.health import HealthLimits
 from bdgw.receivers.listener import TcpListener
+from bdgw.receivers.ntrip_stream import NtripStream, NtripTransport
 from bdgw.receivers.port_reader import PortReader
 from bdgw.receivers.serial_port import SerialTransport
 from bdgw.receivers.snapshot import ListenerSnapshot, ReceiverSnapshot
@@ -36,7 +39,7 @@ from bdgw.receivers.spec import DeviceSpec, ListenerSpec, MatchRule
 from bdgw.receivers.supervisor import Supervisor
 from bdgw.receivers.tcp import TcpTransport
 from bdgw.receivers.transport import Transport
-from bdgw.receivers.verdict import Classify
+from bdgw.receivers.verdict import Classify, Good, Verdict
 from bdgw.wire.session import Session
 
 __all__ = ["ReceiverPool"]
@@ -65,12 +68,14 @@ class ReceiverPool(Generic[EventT]):
         on_state: Callable[[DeviceState], None],
         clock: Clock,
         rng: random.Random,
+        gate: AccountGate | None = None,
         window_s: float | None = None,
     ) -> None:
         """Check that the devices can be told apart; nothing is opened yet.
 
         ``new_session`` gets a device id and makes the session of one connection. ``emit`` gets
-        device id, event and monotonic seconds. ``window_s`` fixes the reading window of serial
+        device id, event and monotonic seconds. ``gate`` keeps the etiquette towards casters for
+        the whole gateway. ``window_s`` fixes the reading window of serial
         ports, which otherwise follows their number.
 
         Raises:
@@ -89,6 +94,8 @@ class ReceiverPool(Generic[EventT]):
         self._supervisors: dict[str, Supervisor[EventT]] = {}
         self._tcp_listeners: dict[TcpListenEndpoint, TcpListener] = {}
         self._udp_listeners: dict[UdpListenEndpoint, UdpListener] = {}
+        self._gate = gate or AccountGate()
+        self._streams: dict[str, NtripStream] = {}
         self._build_listeners({spec.endpoint: spec for spec in listeners})
         for spec in self._devices.values():
             self._supervisors[spec.id] = self._supervisor(spec)
@@ -103,6 +110,8 @@ class ReceiverPool(Generic[EventT]):
                         group.create_task(tcp.run(), name=f"listen {format_endpoint(address)}")
                     for bound, udp in self._udp_listeners.items():
                         group.create_task(udp.run(), name=f"listen {format_endpoint(bound)}")
+                    for device, stream in self._streams.items():
+                        group.create_task(stream.run(), name=f"caster of {device}")
                     for device, supervisor in self._supervisors.items():
                         group.create_task(supervisor.run(), name=f"device {device}")
                     group.create_task(self._tick(), name="device watchdog")
@@ -172,6 +181,12 @@ class ReceiverPool(Generic[EventT]):
 
     def _supervisor(self, spec: DeviceSpec) -> Supervisor[EventT]:
         endpoint = spec.endpoint
+        classify = self._classify
+        if isinstance(endpoint, NtripEndpoint):
+            self._streams[spec.id] = stream = NtripStream(
+                endpoint, spec.account, clock=self._clock, rng=self._rng, gate=self._gate
+            )
+            classify = _telling(stream, classify)
         is_local = isinstance(endpoint, SerialEndpoint | FileEndpoint)
         floor_s, cap_s = _LOCAL_BACKOFF_S if is_local else _NETWORK_BACKOFF_S
         floor_s = floor_s if spec.backoff_floor_s is None else spec.backoff_floor_s
@@ -180,10 +195,12 @@ class ReceiverPool(Generic[EventT]):
             spec,
             limits=_limits(spec),
             backoff=Backoff(floor_s, cap_s, self._rng),
-            is_dialled=not isinstance(endpoint, TcpListenEndpoint | UdpListenEndpoint),
+            is_dialled=not isinstance(
+                endpoint, TcpListenEndpoint | UdpListenEndpoint | NtripEndpoint
+            ),
             new_transport=lambda: self._transport(spec),
             new_session=self._new_session,
-            classify=self._classify,
+            classify=classify,
             emit=self._emit,
             on_state=self._on_state,
             clock=self._clock,
@@ -216,6 +233,8 @@ class ReceiverPool(Generic[EventT]):
                     clock=self._clock,
                     last_epoch_s=lambda: self._supervisors[spec.id].last_epoch_s,
                 )
+            case NtripEndpoint():
+                return NtripTransport(self._streams[spec.id])
             case TcpListenEndpoint() as address:
                 return self._tcp_listeners[address].transport(
                     spec.id, write_limit_bytes=spec.write_limit_bytes
@@ -245,6 +264,18 @@ def _by_id(specs: Iterable[DeviceSpec]) -> dict[str, DeviceSpec]:
     return devices
 
 
+def _telling(stream: NtripStream, classify: Classify[EventT]) -> Classify[EventT]:
+    """Let the client of a stream know of the frames that were found in it."""
+
+    def tell(event: EventT) -> Verdict:
+        verdict = classify(event)
+        if isinstance(verdict, Good):
+            stream.frames_seen(verdict.n_frames)
+        return verdict
+
+    return tell
+
+
 def _limits(spec: DeviceSpec) -> HealthLimits:
     match spec.endpoint:
         case SerialEndpoint(baud=baud):
@@ -256,6 +287,9 @@ def _limits(spec: DeviceSpec) -> HealthLimits:
         garbage_s=spec.garbage_s,
         stuck_s=spec.stuck_s,
         proven_s=spec.proven_s,
-        is_reopened_when_silent=not isinstance(spec.endpoint, UdpListenEndpoint | FileEndpoint),
+        # A caster's client watches its stream itself; opening it again sooner would be a nuisance.
+        is_reopened_when_silent=not isinstance(
+            spec.endpoint, UdpListenEndpoint | FileEndpoint | NtripEndpoint
+        ),
         garbage_hint=f"{hint}?",
     )

@@ -10,7 +10,8 @@ import ipaddress
 
 import msgspec
 
-from bdgw.receivers.endpoint import Endpoint, TcpListenEndpoint, UdpListenEndpoint
+from bdgw.ntrip.account import Account
+from bdgw.receivers.endpoint import Endpoint, NtripEndpoint, TcpListenEndpoint, UdpListenEndpoint
 
 __all__ = [
     "DeviceSpec",
@@ -114,6 +115,8 @@ class DeviceSpec(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: Endpoint
     match: MatchRule | None = None
     """For listeners only; None when the listener serves this device alone."""
+    account: Account | None = None
+    """For casters only."""
     silence_s: float = 30.0
     garbage_s: float = 10.0
     stuck_s: float = 10.0
@@ -134,6 +137,8 @@ class DeviceSpec(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(
                 f"device {self.id!r}: a match rule is for tcp-listen:// and udp-listen:// only"
             )
+        if self.account is not None and not isinstance(self.endpoint, NtripEndpoint):
+            raise ValueError(f"device {self.id!r}: an account is for ntrip:// and ntrips:// only")
         limits_s = (self.silence_s, self.garbage_s, self.stuck_s, self.connect_timeout_s)
         if min(limits_s) <= 0.0 or self.proven_s < 0.0:
             raise ValueError(f"device {self.id!r}: every limit in seconds is above 0")

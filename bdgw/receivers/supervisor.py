@@ -16,10 +16,10 @@ import structlog
 from bdgw.backoff import Backoff
 from bdgw.errors import LinkError
 from bdgw.model import DeviceState, DeviceStatus
+from bdgw.noise import NoiseGate
 from bdgw.receivers.clock import Clock
 from bdgw.receivers.endpoint import format_endpoint
 from bdgw.receivers.health import Health, HealthLimits
-from bdgw.receivers.noise import NoiseGate
 from bdgw.receivers.pump import Pump
 from bdgw.receivers.snapshot import ReceiverSnapshot
 from bdgw.receivers.spec import DeviceSpec

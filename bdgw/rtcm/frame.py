@@ -5,10 +5,12 @@ Source: RTCM 10403.3, clause 4 (0xD3, 6 reserved bits, 10-bit length, payload, 2
 
 from __future__ import annotations
 
+from bdgw.errors import EncodeError
+from bdgw.rtcm.bits import MAX_PAYLOAD_BYTES
 from bdgw.wire.checksum import crc24q
 from bdgw.wire.splitter import NEED_MORE, NOISE, FramerAnswer
 
-__all__ = ["LEADS", "PROTOCOL", "frame_rtcm3", "message_number"]
+__all__ = ["LEADS", "PROTOCOL", "frame_rtcm3", "message_number", "payload_of", "seal_rtcm3"]
 
 PROTOCOL = "rtcm3"
 LEADS = b"\xd3"
@@ -39,3 +41,20 @@ def message_number(frame: bytes) -> int | None:
     if len(frame) < _OVERHEAD_BYTES + 2:
         return None
     return (frame[3] << 4) | (frame[4] >> 4)
+
+
+def payload_of(frame: bytes) -> bytes:
+    """Give what a whole frame carries."""
+    return frame[3:-3]
+
+
+def seal_rtcm3(payload: bytes) -> bytes:
+    """Put a payload of at most 1,023 bytes into a frame.
+
+    Raises:
+        EncodeError: it is longer.
+    """
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise EncodeError(f"{len(payload)} bytes are more than a frame carries")
+    head = bytes((LEADS[0], len(payload) >> 8, len(payload) & 0xFF)) + payload
+    return head + crc24q(head).to_bytes(3, "big")

@@ -8,6 +8,7 @@ depend on how the stream was cut into reads, except that a quiet time ends an un
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
@@ -67,14 +68,25 @@ class Splitter:
     ``framers`` maps a protocol name to its opening byte values and its framer. After ``idle_s``
     without bytes an unfinished frame is given up, and after twice that time even while bytes
     come, so that a false preamble cannot hold back what follows it.
+
+    ``hold_s`` asks for more: a frame waits at most so long behind an unfinished one, however many
+    false preambles follow each other, because the time of each is counted from its own arrival.
     """
 
-    def __init__(self, framers: Mapping[str, tuple[bytes, Framer]], *, idle_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        framers: Mapping[str, tuple[bytes, Framer]],
+        *,
+        idle_s: float = 1.0,
+        hold_s: float | None = None,
+    ) -> None:
         self._by_lead = {
             lead: (name, framer) for name, (leads, framer) in framers.items() for lead in leads
         }
         self._find_lead = re.compile(b"[" + re.escape(bytes(self._by_lead)) + b"]").search
         self._idle_s = idle_s
+        self._hold_s = hold_s
+        self._arrivals: deque[tuple[int, float]] = deque()
         self._rest = b""
         self._offset = 0
         self._skip: list[bytes] = []
@@ -87,6 +99,8 @@ class Splitter:
 
     def receive(self, data: bytes, *, now: float) -> None:
         """Take bytes; ``b""`` says that the stream has ended."""
+        if self._hold_s is not None:
+            self._arrivals.append((self._offset + len(self._rest) + len(data), now))
         self._split(self._rest + data, is_final=not data)
         self._set_deadline(now)
 
@@ -116,13 +130,25 @@ class Splitter:
         return iter(events)
 
     def _set_deadline(self, now: float) -> None:
-        if not self._rest and not self._skip:
-            self._quiet_at = None
-            return
+        if not self._rest:
+            self._arrivals.clear()
+            if not self._skip:
+                self._quiet_at = None
+                return
         self._quiet_at = now + self._idle_s
         if self._offset != self._held_offset:
             self._held_offset = self._offset
-            self._give_up_at = now + _HOLD_IDLE_TIMES * self._idle_s
+            if self._hold_s is None:
+                self._give_up_at = now + _HOLD_IDLE_TIMES * self._idle_s
+            else:
+                self._give_up_at = self._arrived_at(now) + self._hold_s
+
+    def _arrived_at(self, now: float) -> float:
+        """When the opening byte that is held came; ``now`` if none is."""
+        arrivals = self._arrivals
+        while arrivals and arrivals[0][0] <= self._offset:
+            arrivals.popleft()
+        return arrivals[0][1] if arrivals else now
 
     def _abandon(self) -> None:
         """Take the opening of the frame that is held for noise, and look behind it."""

@@ -1,4 +1,4 @@
-"""Command line of the simulator: ``run``, ``replay`` and ``many``.
+"""Command line of the simulator: ``run``, ``replay``, ``many`` and ``caster``.
 
 Stdout carries JSON lines only (ready, started, summary); what goes wrong is said on stderr.
 """
@@ -6,19 +6,19 @@ Stdout carries JSON lines only (ready, started, summary); what goes wrong is sai
 import argparse
 import asyncio
 import contextlib
-import json
 import math
 import os
-import signal
 import sys
 import time
 import zlib
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 from fwsim.build import build_device, build_device_port, build_port
+from fwsim.caster_command import add_caster
+from fwsim.console import ndjson, say, until_signal
 from fwsim.device import Device
 from fwsim.load import Load, Stamp
 from fwsim.ports import Port
@@ -50,12 +50,6 @@ def main(argv: list[str] | None = None) -> int:
     except (OSError, Stalled) as error:
         sys.stderr.write(f"fwsim: {error}\n")
         return EXIT_UNAVAILABLE
-
-
-def say(event: dict[str, object]) -> None:
-    """Print one JSON line."""
-    sys.stdout.write(json.dumps(event, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -102,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     many.add_argument("--hold", type=float, default=0.0, help="keep ports S seconds at the end")
     many.add_argument("--stamps", type=Path, help="NDJSON: device, t_utc, mono_ns of last byte")
     many.set_defaults(work=_many)
+    add_caster(commands)
     return parser
 
 
@@ -137,8 +132,8 @@ def _run(arguments: argparse.Namespace) -> int:
         _options(arguments), start_utc_ns=scenario.start_utc_ns, is_fast=arguments.fast
     )
     with (
-        _ndjson(arguments.truth) as tell,
-        _ndjson(arguments.truth_damaged) as tell_damaged,
+        ndjson(arguments.truth) as tell,
+        ndjson(arguments.truth_damaged) as tell_damaged,
         _stamps(arguments.stamps) as stamp,
     ):
 
@@ -195,7 +190,7 @@ def _many(arguments: argparse.Namespace) -> int:
         except (ValueError, ZeroDivisionError) as error:
             raise SpecError(str(error)) from error
         summary = asyncio.run(
-            _until_signal(
+            until_signal(
                 lambda stop: load.run(
                     stop,
                     say,
@@ -267,33 +262,7 @@ def _simulate(
     except (ValueError, EOFError, zlib.error) as error:
         raise SpecError(str(error)) from error
     simulator = Simulator(ports, make_devices, options, say)
-    return {**asyncio.run(_until_signal(simulator.run)), "seed": scenario.seed}
-
-
-async def _until_signal(
-    run: Callable[[asyncio.Event], Awaitable[dict[str, object]]],
-) -> dict[str, object]:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # Only the main thread may take signals; run from another one, its owner stops it.
-        with contextlib.suppress(ValueError, RuntimeError):
-            loop.add_signal_handler(number, stop.set)
-    return await run(stop)
-
-
-@contextlib.contextmanager
-def _ndjson(path: Path | None) -> Iterator[Callable[[dict[str, object]], None] | None]:
-    """Open an NDJSON file for appending lines that others may follow while it grows."""
-    if path is None:
-        yield None
-        return
-    with path.open("w", encoding="utf-8", buffering=1) as file:
-        yield lambda record: _write_line(file.write, record)
-
-
-def _write_line(write: Callable[[str], int], record: dict[str, object]) -> None:
-    write(json.dumps(record, ensure_ascii=False) + "\n")
+    return {**asyncio.run(until_signal(simulator.run)), "seed": scenario.seed}
 
 
 if __name__ == "__main__":

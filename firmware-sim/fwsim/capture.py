@@ -128,6 +128,13 @@ class CaptureSource:
         self._next = next(self._bursts, None)
         return Output(burst, {})
 
+    def hear(self, data: bytes, at_s: float) -> None:
+        """Take no notice: a recording answers to nobody."""
+
+    def counts(self) -> dict[str, int]:
+        """Return nothing of its own."""
+        return {}
+
     def _play(self) -> Iterator[Burst]:
         n = 0
         begin_s = 0.0

@@ -38,6 +38,14 @@ class Source(Protocol):
         """Return the next burst."""
         ...
 
+    def hear(self, data: bytes, at_s: float) -> None:
+        """Take bytes that came in at a time."""
+        ...
+
+    def counts(self) -> dict[str, int]:
+        """Return what the source itself counted."""
+        ...
+
 
 class ReceiverSource:
     """The epochs of a receiver, each a fixed latency after its instant."""
@@ -72,6 +80,14 @@ class ReceiverSource:
         at_s = self._receiver.grid.elapsed_s(n) + self._latency_s
         burst = Burst(n=n, at_s=at_s, data=rendered.data)
         return Output(burst, {"name": self._receiver.name, **rendered.truth})
+
+    def hear(self, data: bytes, at_s: float) -> None:
+        """Give the receiver what came in at its port."""
+        self._receiver.hear(data, at_s)
+
+    def counts(self) -> dict[str, int]:
+        """Return what the receiver counted of its corrections."""
+        return self._receiver.counts()
 
 
 @dataclass(slots=True)
@@ -138,7 +154,7 @@ class Device:
 
         ``port_now_s`` is the time for the port's own timers where it differs.
         """
-        self.port.tick(now_s if port_now_s is None else port_now_s)
+        self.hear(self.port.tick(now_s if port_now_s is None else port_now_s), now_s)
         self.is_blocked = False
         for _ in range(BURSTS_PER_STEP):
             if self._pending is None and not self._fetch(now_s):
@@ -147,6 +163,12 @@ class Device:
                 break
         if math.isfinite(now_s):
             self._switch(now_s)
+
+    def hear(self, data: bytes, now_s: float) -> None:
+        """Pass on what the port brought; without a clock it came just before the next burst."""
+        if data:
+            at_s = now_s if math.isfinite(now_s) else self._source.next_at_s()
+            self._source.hear(data, at_s or 0.0)
 
     def counts(self) -> dict[str, int]:
         """Return what was counted so far."""
@@ -160,6 +182,7 @@ class Device:
             "bytes_unheard": counters.bytes_unheard,
             "bytes_from_gateway": counters.bytes_from_gateway,
             "connects": counters.n_connects,
+            **self._source.counts(),
         }
 
     def _fetch(self, now_s: float) -> bool:

@@ -10,6 +10,8 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from fwsim.rtcm_frame import OVERHEAD_BYTES, PREAMBLE
+
 KINDS = ("drop", "flip", "cut", "delay", "silence", "duplicate", "unplug")
 
 
@@ -27,7 +29,8 @@ class Burst:
 class Fault:
     """One fault and its schedule, seconds since start; the end is not part of it.
 
-    ``p`` is the chance per byte (drop), per bit (flip), per sentence (cut, duplicate). ``delay``
+    ``p`` is the chance per byte (drop), per bit (flip), per sentence or frame (cut, duplicate).
+    ``delay``
     adds ``latency_s`` and up to ``jitter_s``, then holds everything back to the next multiple of
     ``lump_s``. Bytes are never reordered.
     """
@@ -125,8 +128,22 @@ def _flip(fault: Fault, rng: random.Random, burst: Burst) -> Burst:
     return replace(burst, data=bytes(data), is_intact=False)
 
 
+def pieces(data: bytes) -> list[bytes]:
+    """Cut a burst into RTCM frames and lines; what is neither stays one piece."""
+    found = []
+    at = 0
+    while at < len(data):
+        if data[at] == PREAMBLE and at + 3 <= len(data):
+            end = at + OVERHEAD_BYTES + (data[at + 1] << 8 & 0x300 | data[at + 2])
+        else:
+            end = data.find(b"\n", at) + 1 or len(data)
+        found.append(data[at:end])
+        at = end
+    return found
+
+
 def _cut(fault: Fault, rng: random.Random, burst: Burst) -> Burst:
-    lines = burst.data.splitlines(keepends=True)
+    lines = pieces(burst.data)
     hit = hits(rng, len(lines), fault.p)
     for i in hit:
         # At least one character stays and the line end goes: the next sentence sticks to it.
@@ -135,7 +152,7 @@ def _cut(fault: Fault, rng: random.Random, burst: Burst) -> Burst:
 
 
 def _duplicate(fault: Fault, rng: random.Random, burst: Burst) -> Burst:
-    lines = burst.data.splitlines(keepends=True)
+    lines = pieces(burst.data)
     hit = hits(rng, len(lines), fault.p)
     for i in hit:
         lines[i] *= 2

@@ -21,8 +21,12 @@ READ_BYTES = 65536
 class PtyPort:
     """A pseudo-terminal under a path of one's choice."""
 
-    def __init__(self, link: Path) -> None:
-        """Choose the path of the symlink; nothing exists yet."""
+    def __init__(self, link: Path, *, is_reading: bool = True) -> None:
+        """Choose the path of the symlink; nothing exists yet.
+
+        Who does not read leaves the bytes of the reader in the kernel until that is full.
+        """
+        self._is_reading = is_reading
         self.counters = Counters()
         self._link = link
         self._master = -1
@@ -64,7 +68,11 @@ class PtyPort:
         got = b""
         # Empty is BlockingIOError, nobody there is EIO: both end the draining.
         with contextlib.suppress(OSError):
-            while self._master >= 0 and (part := os.read(self._master, READ_BYTES)):
+            while (
+                self._is_reading
+                and self._master >= 0
+                and (part := os.read(self._master, READ_BYTES))
+            ):
                 got += part
         self.counters.bytes_from_gateway += len(got)
         return got

@@ -1,16 +1,21 @@
 """A simulated receiver: scene, sky and dialect become the bytes of one epoch.
 
-Pure and random-access: epoch ``n`` depends on nothing but the settings and ``n``. When the bytes
-leave, and what happens to them on the way, is not decided here.
+Pure and random-access: epoch ``n`` depends on nothing but the settings and ``n``, unless the
+receiver listens to corrections: then also on the bytes it heard. When the bytes leave, and what
+happens to them on the way, is not decided here.
 """
 
+import math
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from fwsim.constellation import System
+from fwsim.correction import Corrections, Support
 from fwsim.dialect import KINDS, ORDERS, Dialect
+from fwsim.gnss_time import gpst_of_utc_ns
 from fwsim.nmea import Sentence, Writer
-from fwsim.scene import NS_PER_S, EpochGrid, Track
+from fwsim.scene import NS_PER_S, EpochGrid, Place, State, Track, offset
 from fwsim.sky import Sighting, Sky
 from fwsim.truth import CORRECTED, Epoch, Fix, carried
 
@@ -98,8 +103,14 @@ class Receiver:
         geoid_m: float = 10.3,
         station: int = 1042,
         seed: str = "0",
+        corrections: Corrections | None = None,
+        error_scale: float = 0.0,
     ) -> None:
         """Put a receiver on a track.
+
+        With ``corrections`` the quality schedule says only from when on there is any fix, and its
+        kind comes from them. ``error_scale`` times the typical accuracy of the fix is the spread
+        of the error of a position.
 
         ``sky_every_s`` thins GSA and GSV: they come on the multiples of so many UTC seconds, and
         with every epoch when it is 0.
@@ -121,6 +132,9 @@ class Receiver:
         self._sky_every_s = sky_every_s
         self._geoid_m = geoid_m
         self._station = station
+        self._corrections = corrections
+        self._error_scale = error_scale
+        self._seed = seed
         self._sky = Sky(self._writer.systems, seed=f"{seed}:{name}")
         self._seen: tuple[int, tuple[Sighting, ...]] = (-1, ())
 
@@ -130,6 +144,8 @@ class Receiver:
         state = self._track.at(elapsed_s)
         behaviour = self._behaviour
         fix = behaviour.fix_at(elapsed_s)
+        support = self._support(n, fix)
+        fix = support.fix
         is_cold = elapsed_s < behaviour.cold_start_s
         sightings = () if is_cold else self._sightings(elapsed_s)
         if fix is Fix.NONE:
@@ -142,15 +158,15 @@ class Receiver:
             utc_ns=self.grid.utc_ns(n),
             has_time=not is_cold,
             fix=fix,
-            state=state,
+            state=self._erring(state, fix, n),
             geoid_m=self._geoid_m,
             sightings=sightings,
             hdop=hdop,
             vdop=hdop * VERTICAL_FACTOR,
             acc_h_m=acc_h_m,
             acc_v_m=acc_h_m * VERTICAL_FACTOR,
-            age_s=1.0 + (n % 5) / 10 if fix in CORRECTED else None,
-            station=self._station if fix in CORRECTED else None,
+            age_s=support.age_s,
+            station=support.station,
         )
 
     def render(self, n: int) -> Rendered:
@@ -161,6 +177,53 @@ class Receiver:
             kinds = tuple(kind for kind in kinds if kind not in {"GSA", "GSV"})
         sentences = tuple(self._writer.write(epoch, kinds))
         return Rendered(epoch, sentences, carried(epoch, self._writer.dialect, kinds))
+
+    def hear(self, data: bytes, elapsed_s: float) -> None:
+        """Take bytes that arrive some seconds after the start."""
+        if self._corrections is not None:
+            at_utc_ns = self.grid.start_utc_ns + round(elapsed_s * NS_PER_S)
+            self._corrections.feed(data, gpst_of_utc_ns(at_utc_ns))
+
+    def counts(self) -> dict[str, int]:
+        """Return what was counted of the corrections, if the receiver listens to any."""
+        corrections = self._corrections
+        if corrections is None:
+            return {}
+        return {
+            "rtcm_frames": corrections.n_frames,
+            "rtcm_crc_failures": corrections.n_crc_failures,
+            "rtcm_stale": corrections.n_stale,
+        }
+
+    def _support(self, n: int, scheduled: Fix) -> Support:
+        """Return kind, age and station: by the schedule, or by what was heard."""
+        corrections = self._corrections
+        if corrections is None:
+            if scheduled not in CORRECTED:
+                return Support(scheduled)
+            return Support(scheduled, 1.0 + (n % 5) / 10, self._station)
+        if scheduled is Fix.NONE:
+            corrections.forget()
+            return Support(scheduled)
+        return corrections.support(gpst_of_utc_ns(self.grid.utc_ns(n)))
+
+    def _erring(self, state: State, fix: Fix, n: int) -> State:
+        """Return the state with an error of the size that the kind of fix has."""
+        spread_m = self._error_scale * ACCURACY_H_M[fix]
+        if spread_m == 0.0:
+            return state
+        rng = random.Random(f"error:{self._seed}:{self.name}:{n}")  # noqa: S311 - reproducible
+        east_m, north_m, up_m = (rng.gauss(0.0, spread_m) for _ in range(3))
+        place = Place(lat_deg=state.lat_deg, lon_deg=state.lon_deg, alt_hae_m=state.alt_hae_m)
+        lat_deg, lon_deg = offset(
+            place, east_m=east_m / math.sqrt(2.0), north_m=north_m / math.sqrt(2.0)
+        )
+        return replace(
+            state,
+            lat_deg=lat_deg,
+            lon_deg=lon_deg,
+            alt_hae_m=state.alt_hae_m + VERTICAL_FACTOR * up_m,
+        )
 
     def _has_sky(self, utc_ns: int) -> bool:
         every_ns = round(self._sky_every_s * NS_PER_S)

@@ -89,6 +89,8 @@ class Simulator:
         self._options = options
         self._say = say
         self._devices: Sequence[Device] = ()
+        self._hearers: dict[str, Device] = {}
+        self._clock: Clock | None = None
         self._elapsed_s = 0.0
         self._late_max_s = 0.0
         self._stalled_since_s: dict[str, float] = {}
@@ -108,6 +110,8 @@ class Simulator:
             n_heard = await self._wait_for_readers(stop)
             clock, start_utc_ns = self._anchor()
             self._devices = self._make_devices(start_utc_ns)
+            self._hearers = {device.name: device for device in self._devices}
+            self._clock = clock
             self._say({"event": "started", "start_utc_ns": start_utc_ns, "readers": n_heard})
             await self._loop(clock, stop)
             await self._flush(clock, stop)
@@ -172,8 +176,13 @@ class Simulator:
             await wait(stop, POLL_S)
 
     def _tick(self, now_s: float) -> None:
+        """Serve all ports; what came in before the start nobody hears."""
         for named in self._ports:
-            named.port.tick(now_s)
+            data = named.port.tick(now_s)
+            device = self._hearers.get(named.name)
+            if data and device is not None and self._clock is not None:
+                at_s = math.inf if self._options.is_fast else self._clock.now_s()
+                device.hear(data, at_s)
 
     async def _loop(self, clock: Clock, stop: asyncio.Event) -> None:
         next_tick_s = 0.0

@@ -16,6 +16,7 @@ from fwsim.constellation import System
 from fwsim.dialect import DEFAULT_KINDS, DIALECTS, ORDERS
 from fwsim.faults import Fault
 from fwsim.receiver import Span
+from fwsim.reference_station import DEFAULT_EPHEMERIDES, EPHEMERIS_NUMBERS
 from fwsim.scene import Place
 from fwsim.truth import Fix
 from fwsim.values import (
@@ -23,18 +24,24 @@ from fwsim.values import (
     read_above_zero,
     read_count,
     read_decimals,
+    read_every,
     read_faults,
     read_flag,
     read_losses,
+    read_moves,
     read_number,
+    read_numbers,
     read_quality,
     read_rate,
     read_sentences,
+    read_span,
     read_speed,
     read_waypoints,
     read_whole,
 )
 
+KINDS = ("rover", "base")
+OUTPUTS = ("rtcm", "nmea+rtcm")
 TRACKS = ("static", "circle", "line")
 
 
@@ -48,11 +55,13 @@ class DeviceSpec:
 
     ``port`` is ``pty:PATH``, ``tcp-listen:HOST:PORT``, ``tcp:HOST:PORT`` (dials in),
     ``udp:HOST:PORT`` or ``file:PATH``. With ``replay`` the bytes come from a capture and the keys
-    of the receiver mean nothing.
+    of the receiver mean nothing. A ``quality`` of ``None`` comes from the corrections that reach
+    the port; ``kind`` is ``rover`` or ``base``.
     """
 
     name: str
     port: str
+    kind: str = "rover"
     rate_hz: Fraction = Fraction(1)
     track: str = "static"
     lat_deg: float = 31.2994
@@ -71,7 +80,15 @@ class DeviceSpec:
     sky_every_s: float = 1.0
     geoid_m: float = 10.3
     station: int = 1042
-    quality: tuple[tuple[float, Fix], ...] = ((0.0, Fix.SINGLE),)
+    quality: tuple[tuple[float, Fix], ...] | None = ((0.0, Fix.SINGLE),)
+    dgnss_after_s: float = 0.0
+    float_after_s: float = 3.0
+    fixed_after_s: float = 15.0
+    fixed_max_age_s: float = 20.0
+    float_max_age_s: float = 60.0
+    dgnss_max_age_s: float = 120.0
+    error_scale: float = 0.0
+    reads: bool = True
     cold_start_s: float = 0.0
     acquire_s: float = 0.0
     loss: tuple[Span, ...] = ()
@@ -87,6 +104,18 @@ class DeviceSpec:
     loop: bool = False
     chunk: int | None = None
     byte_rate: float | None = None
+    output: str = "rtcm"
+    msm: int = 4
+    legacy: bool = False
+    position_number: int = 1005
+    position_every_s: int = 10
+    descriptor_every_s: int = 30
+    bias_every_s: int = 30
+    ephemeris_every_s: int = 30
+    ephemerides: tuple[int, ...] = DEFAULT_EPHEMERIDES
+    mask_deg: float = 10.0
+    move: tuple[tuple[float, float, float, float], ...] = ()
+    move_is_told_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +223,7 @@ ALIASES = {"rate": "rate_hz", "faults": "fault", "losses": "loss"}
 PARSERS: Mapping[str, Parser] = {
     "name": _plain(str),
     "port": _plain(str),
+    "kind": _plain(one_of(KINDS)),
     "rate_hz": _plain(read_rate),
     "track": _plain(one_of(TRACKS)),
     "lat_deg": _plain(read_number),
@@ -213,6 +243,14 @@ PARSERS: Mapping[str, Parser] = {
     "geoid_m": _plain(read_number),
     "station": _plain(read_whole),
     "quality": _plain(read_quality),
+    "dgnss_after_s": _plain(read_span),
+    "float_after_s": _plain(read_span),
+    "fixed_after_s": _plain(read_span),
+    "fixed_max_age_s": _plain(read_span),
+    "float_max_age_s": _plain(read_span),
+    "dgnss_max_age_s": _plain(read_span),
+    "error_scale": _plain(read_span),
+    "reads": _plain(read_flag),
     "cold_start_s": _plain(read_number),
     "acquire_s": _plain(read_number),
     "loss": _plain(read_losses),
@@ -231,4 +269,16 @@ PARSERS: Mapping[str, Parser] = {
     "loop": _plain(read_flag),
     "chunk": _plain(read_count),
     "byte_rate": _plain(read_above_zero),
+    "output": _plain(one_of(OUTPUTS)),
+    "msm": _plain(read_whole),
+    "legacy": _plain(read_flag),
+    "position_number": _plain(read_whole),
+    "position_every_s": _plain(read_every),
+    "descriptor_every_s": _plain(read_every),
+    "bias_every_s": _plain(read_every),
+    "ephemeris_every_s": _plain(read_every),
+    "ephemerides": _plain(read_numbers(EPHEMERIS_NUMBERS)),
+    "mask_deg": _plain(read_number),
+    "move": _plain(read_moves),
+    "move_is_told_only": _plain(read_flag),
 }

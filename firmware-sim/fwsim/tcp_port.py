@@ -18,13 +18,16 @@ TRYING = frozenset({errno.EINPROGRESS, errno.EALREADY})
 class _Peer:
     """A connected, non-blocking socket."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, *, is_reading: bool) -> None:
+        self._is_reading = is_reading
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._connection = connection
 
     def read(self) -> tuple[bytes, bool]:
-        """Return what came and whether the peer is still there."""
+        """Return what came and whether the peer is still there, which only a reader notices."""
+        if not self._is_reading:
+            return b"", True
         parts = []
         try:
             while part := self._connection.recv(READ_BYTES):
@@ -63,8 +66,9 @@ class _Peer:
 class TcpListenPort:
     """A serial server: whoever connects last gets the bytes."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, *, is_reading: bool = True) -> None:
         """Choose the address; port 0 takes a free one."""
+        self._is_reading = is_reading
         self.counters = Counters()
         self._bind = (host, port)
         self._listener: socket.socket | None = None
@@ -90,7 +94,7 @@ class TcpListenPort:
                 connection, _ = self._listener.accept()
                 if self._peer is not None:
                     self._peer.close()
-                self._peer = _Peer(connection)
+                self._peer = _Peer(connection, is_reading=self._is_reading)
                 self.counters.n_connects += 1
         if self._peer is None:
             return b""
@@ -155,8 +159,11 @@ class Modem:
 class TcpDialPort:
     """A modem that dials in, registers, beats, and dials again when the line is lost."""
 
-    def __init__(self, host: str, port: int, modem: Modem | None = None) -> None:
+    def __init__(
+        self, host: str, port: int, modem: Modem | None = None, *, is_reading: bool = True
+    ) -> None:
         """Choose whom to dial."""
+        self._is_reading = is_reading
         self.counters = Counters()
         self._target = (host, port)
         self._modem = modem or Modem()
@@ -266,7 +273,7 @@ class TcpDialPort:
         return dialling
 
     def _answered(self, connection: socket.socket, now_s: float) -> None:
-        self._peer = _Peer(connection)
+        self._peer = _Peer(connection, is_reading=self._is_reading)
         self.counters.n_connects += 1
         self._is_mid_line = False
         self._next_beat_s = now_s + self._modem.heartbeat_s

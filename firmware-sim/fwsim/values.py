@@ -15,6 +15,7 @@ from fwsim.scene import Place
 from fwsim.truth import Fix
 
 MAX_RATE_HZ = 20
+BY_CORRECTIONS = "corrected"
 FAULT_KEYS = {
     "p": "p",
     "from": "from_s",
@@ -98,8 +99,10 @@ def read_sentences(value: object) -> tuple[str, ...]:
     return tuple(check(str(part).upper()) for part in _parts(value))
 
 
-def read_quality(value: object) -> tuple[tuple[float, Fix], ...]:
-    """Read ``word``, ``word:seconds+…`` or ``[[seconds, word], …]``."""
+def read_quality(value: object) -> tuple[tuple[float, Fix], ...] | None:
+    """Read ``word``, ``word:seconds+…`` or ``[[seconds, word], …]``; ``None`` for ``corrected``."""
+    if value == BY_CORRECTIONS:
+        return None
     steps = []
     for part in _parts(value):
         cells = _cells(part, ":")
@@ -115,6 +118,32 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def read_moves(value: object) -> tuple[tuple[float, float, float, float], ...]:
+    """Read ``seconds:east[:north[:up]]+…`` or ``[[seconds, east, north, up], …]``."""
+    moves = []
+    for part in _parts(value):
+        at_s, east_m, *more = (float(cell) for cell in _cells(part, ":"))
+        north_m, up_m, *beyond = (*more, 0.0, 0.0)[: max(2, len(more))]
+        if beyond:
+            msg = "a move has seconds, east, north and up"
+            raise ValueError(msg)
+        moves.append((at_s, east_m, north_m, up_m))
+    return tuple(sorted(moves))
+
+
+def read_numbers(allowed: Sequence[int]) -> Callable[[object], tuple[int, ...]]:
+    """Make a reader of a list of some whole numbers."""
+
+    def check(value: object) -> tuple[int, ...]:
+        found = tuple(int(str(part)) for part in _parts(value))
+        if not set(found) <= set(allowed):
+            msg = f"must be of {', '.join(str(number) for number in allowed)}"
+            raise ValueError(msg)
+        return found
+
+    return check
 
 
 def read_losses(value: object) -> tuple[Span, ...]:
@@ -170,6 +199,24 @@ def read_whole(value: object) -> int:
 def read_above_zero(value: object) -> float:
     """Read a number above zero."""
     return _positive(float(str(value)))
+
+
+def read_span(value: object) -> float:
+    """Read a number of seconds that is not negative."""
+    seconds = float(str(value))
+    if not 0.0 <= seconds < math.inf:
+        msg = "must not be negative"
+        raise ValueError(msg)
+    return seconds
+
+
+def read_every(value: object) -> int:
+    """Read a whole number of seconds; 0 is never."""
+    seconds = int(str(value))
+    if seconds < 0:
+        msg = "must not be negative"
+        raise ValueError(msg)
+    return seconds
 
 
 def read_count(value: object) -> int:

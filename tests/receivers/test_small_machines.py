@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bdgw.receivers.noise import NoiseGate
+from bdgw.noise import NoiseGate
 from bdgw.receivers.pace import Pace
 from bdgw.receivers.write_buffer import WriteBuffer
 

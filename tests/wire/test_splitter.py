@@ -307,3 +307,48 @@ def test_each_rejection_says_why():
         events = run([data])
         assert isinstance(events[0], Skipped)
         assert events[0].reason == reason, data
+
+
+HOLD_S = 1.0
+arrivals = st.lists(
+    st.tuples(
+        st.sampled_from([STATION, FALSE_PREAMBLE, b"\xd3", b"\xd3\x00\xff", b"\r\n", STATION[:9]]),
+        st.floats(min_value=0.0, max_value=0.9),
+    ),
+    max_size=30,
+)
+
+
+@given(arrivals)
+@example([(FALSE_PREAMBLE, 0.5), (FALSE_PREAMBLE, 0.4), (STATION, 0.3), (STATION, 0.9)])
+def test_with_a_hold_no_frame_waits_longer_however_many_false_preambles_there_are(parts):
+    """Deadlines are kept to the instant; every frame comes out ``HOLD_S`` after it came in."""
+    splitter = Splitter(FRAMERS, idle_s=IDLE_S, hold_s=HOLD_S)
+    now, sent = 0.0, 0
+    came_at: dict[int, float] = {}
+    for data, pause_s in [*parts, (b"", 0.0)]:
+        if data:
+            came_at |= dict.fromkeys(range(sent, sent + len(data)), now)
+            sent += len(data)
+            splitter.receive(data, now=now)
+        end = now + pause_s if data else now + 10.0
+        while True:
+            for event in splitter.events():
+                if isinstance(event, Frame):
+                    whole_at = came_at[event.offset + len(event.data) - 1]
+                    assert now - whole_at <= HOLD_S + 1e-9
+            deadline = splitter.deadline()
+            if deadline is None or deadline > end:
+                break
+            now = max(now, deadline)
+            splitter.tick(now=now)
+        now = end
+    assert splitter.deadline() is None
+
+
+def test_a_hold_keeps_nothing_of_bytes_that_are_gone():
+    splitter = Splitter(FRAMERS, idle_s=IDLE_S, hold_s=HOLD_S)
+    for i in range(5000):
+        splitter.receive(STATION[i % 25 : i % 25 + 1], now=i * 0.01)
+        assert len(splitter._arrivals) <= len(STATION)
+    assert sum(isinstance(event, Frame) for event in splitter.events()) == 200

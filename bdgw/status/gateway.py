@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 
 from bdgw import __version__, timescale
+from bdgw.caster import Caster
+from bdgw.corrections import Corrections
 from bdgw.hostclock import HostClock
 from bdgw.intake import DeviceRecord, Intake
 from bdgw.model import DeviceStatus
@@ -21,6 +23,8 @@ from bdgw.publish.mqtt import MqttPublisher
 from bdgw.publish.outbox import Outbox
 from bdgw.publish.payload import VERSION, fix_payload, format_posix
 from bdgw.receivers import ListenerSnapshot, ReceiverPool, ReceiverSnapshot
+from bdgw.status.corrections import caster_fields, corrections_fields, source_summary
+from bdgw.status.value import present, rounded
 
 __all__ = ["GatewayStatus"]
 
@@ -42,6 +46,8 @@ class GatewayStatus:
         outbox: Outbox,
         publisher: MqttPublisher,
         broker: EmbeddedBroker | None,
+        corrections: Corrections,
+        caster: Caster | None,
         host_clock: HostClock,
         utc_ns: Callable[[], int],
         monotonic_s: Callable[[], float],
@@ -53,6 +59,8 @@ class GatewayStatus:
         self._outbox = outbox
         self._publisher = publisher
         self._broker = broker
+        self._corrections = corrections
+        self._caster = caster
         self._host_clock = host_clock
         self._utc_ns = utc_ns
         self._monotonic_s = monotonic_s
@@ -60,7 +68,7 @@ class GatewayStatus:
 
     def full(self) -> dict[str, Any]:
         """Everything that the REST status shows."""
-        return {
+        value = {
             **self._head(),
             "version": __version__,
             "uptime_s": round(self._monotonic_s() - self._started_s, 3),
@@ -68,7 +76,7 @@ class GatewayStatus:
             "failures": self.failures(),
             "clock": self._clock(),
             "mqtt": self._mqtt(),
-            "outbox": _present(
+            "outbox": present(
                 msgspec.to_builtins(self._outbox.snapshot(now_s=self._monotonic_s()))
             ),
             "devices": [
@@ -76,7 +84,15 @@ class GatewayStatus:
                 for snapshot in self._pool.snapshots()
             ],
             "listeners": [_listener(snapshot) for snapshot in self._pool.listener_snapshots()],
+            "corrections": self.corrections(),
         }
+        if self._caster is not None:
+            value["caster"] = caster_fields(self._caster.snapshot(self._monotonic_s()))
+        return value
+
+    def corrections(self) -> dict[str, Any]:
+        """Every source of corrections, and what each device is given."""
+        return corrections_fields(self._corrections.snapshots(self._monotonic_s()))
 
     def health(self) -> dict[str, Any]:
         """The summary that is published and retained."""
@@ -85,14 +101,14 @@ class GatewayStatus:
         for snapshot in self._pool.snapshots():
             record = self._intake.records[snapshot.device]
             devices.append(
-                _present(
+                present(
                     {
                         "dev": snapshot.device,
                         "status": snapshot.status.value,
                         "reason": snapshot.reason,
                         "since": format_posix(snapshot.since_utc_ns),
                         "fix": record.last.fix.kind.value if record.last else None,
-                        "last_data_age_s": _rounded(snapshot.last_data_age_s),
+                        "last_data_age_s": rounded(snapshot.last_data_age_s),
                         "fixes": record.seq,
                         "quarantined": record.quarantined,
                     }
@@ -103,12 +119,16 @@ class GatewayStatus:
             "valid_for_s": HEALTH_VALID_S,
             "is_healthy": not self.failures(),
             "devices": devices,
-            "outbox": _present(
+            "corrections": [
+                source_summary(source)
+                for source in self._corrections.snapshots(self._monotonic_s()).sources
+            ],
+            "outbox": present(
                 {
                     "depth": outbox.depth,
                     "bytes": outbox.bytes,
                     "dropped": sum(outbox.dropped.values()),
-                    "oldest_unacked_age_s": _rounded(outbox.oldest_unacked_age_s),
+                    "oldest_unacked_age_s": rounded(outbox.oldest_unacked_age_s),
                 }
             ),
         }
@@ -144,7 +164,7 @@ class GatewayStatus:
     def _clock(self) -> dict[str, Any]:
         now = self._host_clock.gpst_ns(0.0)
         day = None if now is None else timescale.utc_from_gpst(now)[0]
-        return _present(
+        return present(
             {
                 "is_set": self._host_clock.is_set(),
                 "is_synchronised": self._host_clock.is_synchronised(),
@@ -161,8 +181,8 @@ class GatewayStatus:
         value = msgspec.to_builtins(snapshot)
         value["since"] = format_posix(value.pop("since_utc_ns"))
         if self._broker is not None:
-            value["embedded"] = _present(msgspec.to_builtins(self._broker.snapshot()))
-        return _present(value)
+            value["embedded"] = present(msgspec.to_builtins(self._broker.snapshot()))
+        return present(value)
 
     def _device(self, snapshot: ReceiverSnapshot, record: DeviceRecord) -> dict[str, Any]:
         value = msgspec.to_builtins(snapshot)
@@ -186,11 +206,11 @@ class GatewayStatus:
             last.seq = record.last.seq
             last.t_rx = format_posix(record.last.t_rx_utc_ns)
             value["last_fix"] = msgspec.to_builtins(last)
-        return _present(value)
+        return present(value)
 
 
 def _listener(snapshot: ListenerSnapshot) -> dict[str, Any]:
-    value = _present(msgspec.to_builtins(snapshot))
+    value = present(msgspec.to_builtins(snapshot))
     for peer, shown in zip(snapshot.quarantined, value.get("quarantined", []), strict=True):
         shown["head_hex"] = peer.head.hex()
         del shown["head"]
@@ -205,16 +225,3 @@ def _is_down(snapshot: ReceiverSnapshot, uptime_s: float) -> bool:
         return snapshot.status_age_s > _GRACE_S
     age_s = snapshot.last_frame_age_s
     return (uptime_s if age_s is None else age_s) > _GRACE_S
-
-
-def _present(value: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what is unknown, and cut seconds to milliseconds."""
-    return {
-        key: _rounded(item) if key.endswith("_s") and isinstance(item, float) else item
-        for key, item in value.items()
-        if item is not None and item != ""
-    }
-
-
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 3)

@@ -1,0 +1,361 @@
+"""Corrections from every source to every rover: opens streams, hands frames out, raises alarms.
+
+Thin: what goes out is judged by ``source``, who gets it by ``outlet`` and ``choice``, connections
+are the client's. Frames are handed out inside the callback that read them, so nothing queues here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import structlog
+
+from bdgw.corrections.choice import Facts, StreamKey
+from bdgw.corrections.inflow import Inflow, NewClient
+from bdgw.corrections.inflow_table import InflowTable
+from bdgw.corrections.layout import Layout
+from bdgw.corrections.mount_table import MountTable
+from bdgw.corrections.outlet import Outlet
+from bdgw.corrections.snapshot import CorrectionsSnapshot
+from bdgw.corrections.source import Delivery
+from bdgw.corrections.spec import Binding, SourceKind, SourceSpec
+from bdgw.corrections.table_keeper import FetchTable, keep_table
+from bdgw.corrections.timekeeper import Timekeeper
+from bdgw.geodesy import Ecef, ecef_from_geodetic
+from bdgw.model import Alarm, Fix, FixKind, Provenance
+from bdgw.ntrip.state import ClientState
+
+__all__ = ["Clock", "Corrections"]
+
+_TICK_S = 0.25
+_RECENT_S = 60.0
+"""A device whose position is newer than this speaks for all that share a session."""
+
+
+class Clock(Protocol):
+    """Where the time comes from."""
+
+    def monotonic_s(self) -> float:
+        """Seconds that never step."""
+        ...
+
+    def utc_ns(self) -> int:
+        """POSIX nanoseconds of the host."""
+        ...
+
+
+class _Place:
+    """The latest position of a device."""
+
+    __slots__ = ("at_s", "ecef_m", "fix")
+
+    def __init__(self, fix: Fix, ecef_m: Ecef, at_s: float) -> None:
+        self.fix = fix
+        self.ecef_m = ecef_m
+        self.at_s = at_s
+
+
+class Corrections:
+    """All sources and all receivers of corrections of one gateway."""
+
+    def __init__(
+        self,
+        specs: Sequence[SourceSpec],
+        bindings: Sequence[Binding],
+        *,
+        write: Callable[[str, bytes], bool],
+        emit: Callable[[Alarm], None],
+        clock: Clock,
+        host_gpst_ns: Callable[[float], int | None],
+        rng: random.Random,
+        new_client: NewClient,
+        fetch_table: FetchTable | None = None,
+    ) -> None:
+        """Check that everything that is named exists; nothing is opened yet.
+
+        ``write`` gets a device and bytes, at once and whole, and says whether the device's link
+        took them; it must not block. ``host_gpst_ns`` gives the host's time in GPST nanoseconds
+        at a monotonic instant, None while it is not set.
+
+        Raises:
+            ValueError: two sources have one name, or a name is not that of a source.
+        """
+        self._write = write
+        self._emit = emit
+        self._clock = clock
+        self._host_gpst_ns = host_gpst_ns
+        self._rng = rng
+        self._fetch_table = fetch_table
+        self._log = structlog.get_logger()
+        self._keeper = Timekeeper()
+        self._places: dict[str, _Place] = {}
+        self._tables = {spec.name: MountTable(spec) for spec in specs if spec.is_nearest}
+        self._layout = Layout(
+            specs,
+            tables=self._tables,
+            learnt=self._learnt_place,
+            may_leave=lambda key: not self._is_refused_for_account(key),
+        )
+        self._inflows = InflowTable(
+            self._layout.specs,
+            self._tables,
+            new_client=new_client,
+            on_body=self._received,
+            on_state=self._state_seen,
+            position=self._position_for,
+            on_no_account=lambda inflow, why: self._alarm("no_account", why, inflow.key),
+        )
+        began_s = clock.monotonic_s()
+        self._outlets: dict[str, Outlet] = {}
+        for binding in bindings:
+            if binding.device in self._outlets:
+                raise ValueError(f"device {binding.device!r} is bound to two corrections")
+            self._outlets[binding.device] = self._layout.outlet(
+                binding.device,
+                binding.correction,
+                write=self._writer(binding.device),
+                began_s=began_s,
+                is_device=True,
+            )
+        self._by_stream: dict[StreamKey, list[Outlet]] = {}
+        self._group: asyncio.TaskGroup | None = None
+        for spec in specs:
+            if spec.kind is SourceKind.LOCAL:
+                self._inflows.open(StreamKey(spec.name, spec.mount), began_s)
+
+    # --- what the gateway calls --------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve until cancelled; every connection is closed on return."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            for name in self._tables:
+                group.create_task(
+                    keep_table(
+                        self._layout.specs[name], self._tables[name], self._fetch_table, self._rng
+                    ),
+                    name=f"sourcetable {name}",
+                )
+            while True:
+                now = self._clock.monotonic_s()
+                self.tick(now)
+                await asyncio.sleep(self._pause_s(now))
+
+    def fix_seen(self, device: str, fix: Fix, now: float) -> None:
+        """Take a live fix: its place for casters and distances, its time for ages."""
+        self._keeper.fix_seen(device, fix, now)
+        if fix.kind is FixKind.NONE or fix.lat_deg is None or fix.lon_deg is None:
+            return
+        if not (abs(fix.lat_deg) <= 90.0 and abs(fix.lon_deg) <= 360.0):
+            return
+        ecef_m = ecef_from_geodetic(fix.lat_deg, fix.lon_deg, fix.alt_hae_m or 0.0)
+        self._places[device] = _Place(fix, ecef_m, now)
+        outlet = self._outlets.get(device)
+        if outlet is not None:
+            outlet.rover_m = ecef_m
+
+    def receive_local(self, name: str, data: bytes, now: float) -> None:
+        """Take bytes of a base of this gateway, or of one that pushes to its caster.
+
+        Raises:
+            KeyError: no local source has this name.
+        """
+        spec = self._layout.specs[name]
+        inflow = self._inflows.get(StreamKey(name, spec.mount))
+        if inflow is None or spec.kind is not SourceKind.LOCAL:
+            raise KeyError(name)
+        self._received(inflow, data, now)
+
+    def listen(self, name: str, callback: Callable[[bytes, float], None]) -> None:
+        """Give the frames of a source, or of its standby, to ``callback`` as well.
+
+        It gets whole frames and the monotonic time; it must not block or raise.
+
+        Raises:
+            ValueError: no source has this name.
+        """
+
+        def write(data: bytes, now: float) -> bool:
+            callback(data, now)
+            return True
+
+        listener = f"relay {name} {len(self._outlets)}"
+        self._outlets[listener] = self._layout.outlet(
+            listener,
+            name,
+            write=write,
+            began_s=self._clock.monotonic_s(),
+            is_device=False,
+        )
+
+    def provenance(self, device: str, fix: Fix, now: float) -> Provenance | None:
+        """Tell where the correction of a fix came from; None where it used none of ours."""
+        outlet = self._outlets.get(device)
+        return None if outlet is None else outlet.trail.provenance(fix, now)
+
+    def accept_base(self, name: str) -> bool:
+        """Believe the new place of a base whose stream is held back; False if none is."""
+        held = [
+            inflow
+            for inflow in self._inflows
+            if inflow.spec.name == name and inflow.machine.guard.held_reason is not None
+        ]
+        for inflow in held:
+            inflow.machine.guard.accept()
+        return bool(held)
+
+    def snapshots(self, now: float) -> CorrectionsSnapshot:
+        """Everything at ``now``."""
+        facts = self._facts(now)
+        reasons = {inflow.key: inflow.reason(now) for inflow in self._inflows}
+        return CorrectionsSnapshot(
+            sources=tuple(
+                inflow.snapshot(
+                    tuple(outlet.name for outlet in self._by_stream.get(inflow.key, ())), now
+                )
+                for inflow in self._inflows
+            ),
+            outlets=tuple(
+                outlet.snapshot(facts, reasons, now) for outlet in self._outlets.values()
+            ),
+            tables={name: table.text for name, table in self._tables.items()},
+        )
+
+    # --- time ---------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        """Let timers act, streams be opened and closed, and choices be made. ``run`` calls it."""
+        self._keeper.host_seen(self._host_gpst_ns(now), now)
+        ranked = dict.fromkeys(self._layout.standing)
+        for outlet in self._outlets.values():
+            ranked.update(dict.fromkeys(outlet.rank(now)))
+        in_use = {outlet.current for outlet in self._outlets.values()}
+        self._inflows.keep(ranked, in_use, self._group, now)
+        opinions = self._keeper.opinions(now)
+        for inflow in self._inflows:
+            delivery = inflow.machine.tick(now, opinions)
+            self._came_out(inflow, delivery, now)
+            base, table = inflow.machine.guard.base, self._tables.get(inflow.key.source)
+            if table is not None and base is not None:
+                table.base_seen(inflow.key, base.ecef_m)
+        self._choose(now)
+
+    def _pause_s(self, now: float) -> float:
+        deadlines = (inflow.machine.deadline() for inflow in self._inflows)
+        next_s = min((at_s for at_s in deadlines if at_s is not None), default=now + _TICK_S)
+        return min(_TICK_S, max(0.001, next_s - now))
+
+    def _choose(self, now: float) -> None:
+        facts = self._facts(now)
+        has_changed = False
+        for outlet in self._outlets.values():
+            before = outlet.current
+            if outlet.choose(facts, now):
+                has_changed = True
+                self._log.info(
+                    "correction_chosen",
+                    device=outlet.name,
+                    correction=str(outlet.current),
+                    previous=None if before is None else str(before),
+                )
+            for key, why in outlet.frame_news(now):
+                self._alarm("frame_mix_refused", why, key, outlet=outlet)
+        if has_changed:
+            self._by_stream = {}
+            for outlet in self._outlets.values():
+                if outlet.current is not None:
+                    self._by_stream.setdefault(outlet.current, []).append(outlet)
+
+    def _facts(self, now: float) -> dict[StreamKey, Facts]:
+        return {inflow.key: inflow.machine.facts(now) for inflow in self._inflows}
+
+    # --- bytes --------------------------------------------------------------------------------
+
+    def _state_seen(self, inflow: Inflow, state: ClientState) -> None:
+        before = inflow.client_state
+        if inflow.state_seen(state):
+            now = self._clock.monotonic_s()
+            self._came_out(inflow, inflow.machine.restart(now, self._keeper.opinions(now)), now)
+        if before is None or before.status is not state.status:
+            self._log.info(
+                "correction_state",
+                correction=inflow.label,
+                status=state.status,
+                reason=state.reason,
+            )
+
+    def _received(self, inflow: Inflow, data: bytes, now: float) -> None:
+        machine = inflow.machine
+        before = machine.n_frames
+        self._keeper.host_seen(self._host_gpst_ns(now), now)
+        delivery = machine.receive(data, now, self._keeper.opinions(now))
+        if inflow.client is not None and machine.n_frames > before:
+            inflow.client.frames_seen(machine.n_frames - before, now)
+        self._came_out(inflow, delivery, now)
+
+    def _came_out(self, inflow: Inflow, delivery: Delivery | None, now: float) -> None:
+        """Hand out what may go out, and say what there is to say."""
+        machine = inflow.machine
+        if delivery is not None:
+            datum = inflow.spec.datum
+            for outlet in self._by_stream.get(inflow.key, ()):
+                outlet.forward(delivery, datum, now, handover=lambda: machine.handover(now))
+        for news in machine.news():
+            self._alarm(news.kind, news.text, inflow.key, fields=news.fields)
+
+    def _writer(self, device: str) -> Callable[[bytes, float], bool]:
+        return lambda data, _now: self._write(device, data)
+
+    # --- small things -------------------------------------------------------------------------
+
+    def _position_for(self, inflow: Inflow) -> Fix | None:
+        """Where the caster is told that the rover is."""
+        if inflow.spec.position is not None:
+            return inflow.spec.position
+        if inflow.key.device is not None:
+            place = self._places.get(inflow.key.device)
+            return None if place is None else place.fix
+        served = [name for name, outlet in self._outlets.items() if inflow.key in outlet.wanted()]
+        places = [self._places[name] for name in served if name in self._places]
+        now = self._clock.monotonic_s()
+        recent = [place for place in places if now - place.at_s <= _RECENT_S]
+        first = next(iter(recent or places), None)
+        return None if first is None else first.fix
+
+    def _learnt_place(self, key: StreamKey) -> Ecef | None:
+        inflow = self._inflows.get(key)
+        base = None if inflow is None else inflow.machine.guard.base
+        return None if base is None else base.ecef_m
+
+    def _is_refused_for_account(self, key: StreamKey) -> bool:
+        inflow = self._inflows.get(key)
+        return inflow is not None and inflow.is_refused_for_account
+
+    def _alarm(
+        self,
+        kind: str,
+        text: str,
+        key: StreamKey,
+        *,
+        outlet: Outlet | None = None,
+        fields: dict[str, str | int | float] | None = None,
+    ) -> None:
+        about: dict[str, str | int | float] = {"correction": key.source, **(fields or {})}
+        if key.mount is not None:
+            about["mount"] = key.mount
+        if outlet is None and key.device is not None:
+            outlet = self._outlets.get(key.device)
+        device = outlet.name if outlet is not None and outlet.is_device else None
+        self._log.warning("correction_alarm", kind=kind, device=device, text=text, **about)
+        self._emit(
+            Alarm(
+                kind=kind,
+                device=device,
+                text=f"{key}: {text}",
+                t_utc_ns=self._clock.utc_ns(),
+                fields=about,
+            )
+        )

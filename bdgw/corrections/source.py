@@ -1,0 +1,347 @@
+"""One stream of corrections from bytes to what may go out: cut, looked at, judged, watched. Pure.
+
+Looking is wrapped: whatever a decoder does with a frame, the frame travels on and the fault is
+counted. Only three things stop a frame: its age, a base that cannot be, and a base that has jumped.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from collections.abc import Sequence
+
+import msgspec
+
+from bdgw.corrections.base_guard import BaseGuard
+from bdgw.corrections.choice import Facts
+from bdgw.corrections.datum import Datum
+from bdgw.corrections.freshness import Freshness, Judgement
+from bdgw.corrections.health import StreamHealth
+from bdgw.corrections.stream import FrameStream
+from bdgw.corrections.timekeeper import Opinions
+from bdgw.rtcm.head import Head, read_head
+from bdgw.rtcm.message import decode
+from bdgw.rtcm.station import StationPosition
+
+__all__ = ["Delivery", "SourceNews", "SourceState", "SourceStream", "StreamLimits"]
+
+_POSITION_NUMBERS = (1005, 1006)
+_STEADY_S = 10.0
+"""A stream must be live for so long before an alarm is taken back."""
+_GAP_PERIODS = 2.5
+_HANDOVER_NUMBERS = (1005, 1006, 1007, 1008, 1032, 1033, 1230)
+_HANDOVER_AGE_S = 120.0
+"""What describes a base is sent every 10 to 60 s."""
+_HELD_CAUSE = "base_held"
+_IMPLAUSIBLE_CAUSE = "base_implausible"
+
+
+class SourceState(enum.StrEnum):
+    """What a stream is doing, told by fresh epochs and never by an open socket."""
+
+    WAITING = "waiting"
+    """No fresh epoch has come yet."""
+    LIVE = "live"
+    """Fresh epochs come and go out."""
+    STALE = "stale"
+    """Epochs come, and all are too old."""
+    LOST = "lost"
+    """Fresh epochs came once, and nothing comes any more."""
+    HELD = "held"
+    """Its base has jumped."""
+
+
+class StreamLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How a stream is judged."""
+
+    max_age_s: float = 10.0
+    alarm_s: float = 30.0
+    """Without a fresh epoch for so long an alarm is raised."""
+    announced: tuple[tuple[int, float | None], ...] = ()
+    """(message number, period in s) as the sourcetable promises."""
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """Whole frames of one read that may go out, as they came."""
+
+    data: bytes
+    n_frames: int
+    stations: tuple[int, ...]
+    """Station ids of the observations in it."""
+    epoch_gpst_ns: int | None
+    """The newest epoch in it."""
+
+
+class SourceNews(msgspec.Struct, frozen=True, kw_only=True):
+    """An alarm in the making."""
+
+    kind: str
+    text: str
+    fields: dict[str, str | int | float] = {}
+
+
+class _Look:
+    """What was seen in one frame."""
+
+    __slots__ = ("epoch_ns", "frame", "head", "judgement")
+
+    def __init__(self, frame: bytes, head: Head | None) -> None:
+        self.frame = frame
+        self.head = head
+        self.judgement = Judgement.FRESH
+        self.epoch_ns: int | None = None
+
+
+class SourceStream:
+    """The machine of one stream; it lives over all connections of it."""
+
+    def __init__(
+        self, *, datum: Datum, limits: StreamLimits, guard: BaseGuard, began_s: float
+    ) -> None:
+        self._datum = datum
+        self._limits = limits
+        self._began_s = began_s
+        self._frames = FrameStream()
+        self._freshness = Freshness(limits.max_age_s)
+        self._handover: dict[int, tuple[bytes, float]] = {}
+        self._handover_station: int | None = None
+        self._news: list[SourceNews] = []
+        self._last_fresh_s: float | None = None
+        self._live_since_s: float | None = None
+        self._bad_since_s: float | None = began_s
+        self._alarmed: SourceState | None = None
+        self.announced = limits.announced
+        """May be replaced when the sourcetable is known."""
+        self.guard = guard
+        self.health = StreamHealth(began_s)
+        self.state = SourceState.WAITING
+        self.n_frames = 0
+        self.dropped: Counter[str] = Counter()
+        """Frames that did not go out, by cause."""
+        self.inspection_failures = 0
+        self.last_failure: str | None = None
+
+    @property
+    def stream(self) -> FrameStream:
+        """Its counters of bytes."""
+        return self._frames
+
+    @property
+    def freshness(self) -> Freshness:
+        """How old its epochs are, and by which time."""
+        return self._freshness
+
+    def receive(self, data: bytes, now: float, opinions: Opinions) -> Delivery | None:
+        """Take bytes of the stream; gives what may go out now."""
+        return self._deliver(self._frames.receive(data, now=now), now, opinions)
+
+    def restart(self, now: float, opinions: Opinions) -> Delivery | None:
+        """The connection has ended; the next bytes begin anew."""
+        return self._deliver(self._frames.restart(now=now), now, opinions)
+
+    def tick(self, now: float, opinions: Opinions) -> Delivery | None:
+        """Let timers up to ``now`` act."""
+        delivery = self._deliver(self._frames.tick(now=now), now, opinions)
+        self._watch(now)
+        return delivery
+
+    def deadline(self) -> float | None:
+        """When held bytes are due; the state is looked at with every tick."""
+        return self._frames.deadline()
+
+    def news(self) -> list[SourceNews]:
+        """Drain the alarms."""
+        news, self._news = self._news, []
+        return news
+
+    def handover(self, now: float) -> bytes:
+        """The latest frames that describe the base, for a rover that begins with this stream."""
+        if self.guard.held_reason is not None:
+            return b""
+        return b"".join(
+            frame
+            for _, (frame, at_s) in sorted(self._handover.items())
+            if now - at_s <= _HANDOVER_AGE_S
+        )
+
+    def facts(self, now: float) -> Facts:
+        """What a choice needs to know."""
+        is_live = self._state(now) is SourceState.LIVE
+        last_s = self._began_s if self._last_fresh_s is None else self._last_fresh_s
+        return Facts(
+            datum=self._datum,
+            is_live=is_live,
+            live_for_s=0.0
+            if self._live_since_s is None or not is_live
+            else now - self._live_since_s,
+            quiet_for_s=max(0.0, now - last_s),
+            reason=self.reason(now),
+            station=self.health.station,
+            base=self.guard.base,
+            systems=self.health.systems(now),
+        )
+
+    def reason(self, now: float) -> str:
+        """The state in plain words."""
+        match self._state(now):
+            case SourceState.HELD:
+                return self.guard.held_reason or ""
+            case SourceState.LIVE:
+                return "fresh epochs come"
+            case SourceState.STALE:
+                return self._stale_reason()
+            case SourceState.LOST:
+                quiet_s = 0.0 if self._last_fresh_s is None else now - self._last_fresh_s
+                return f"no fresh epoch for {quiet_s:.0f} s"
+            case _ if self.n_frames:
+                return "frames come, but no observations among them"
+            case _ if self._frames.bytes_in:
+                return f"{self._frames.bytes_in} bytes have come, and no whole frame among them"
+        return "nothing has come yet"
+
+    def remarks(self, now: float) -> tuple[str, ...]:
+        """What is missing in the stream, in plain words."""
+        remarks = self.health.remarks(now, self.announced)
+        base, station = self.guard.base, self.health.station
+        if base is None or station is None or base.station == station:
+            return remarks
+        text = f"observations are of station {station}, the base position of {base.station}"
+        return (*remarks, f"{text}: receivers do not join them")
+
+    def _stale_reason(self) -> str:
+        delay_s = self._freshness.delay_s or 0.0
+        basis = self._freshness.basis
+        if delay_s < 0.0:
+            return f"epochs are {-delay_s:.0f} s ahead of the {basis}'s time"
+        return (
+            f"no observations newer than {delay_s:.0f} s by the {basis}'s time "
+            f"(limit {self._limits.max_age_s:g} s)"
+        )
+
+    def _deliver(self, frames: list[bytes], now: float, opinions: Opinions) -> Delivery | None:
+        if not frames:
+            return None
+        looks = [_Look(frame, self._head(frame)) for frame in frames]
+        self._judge(looks, now, opinions)
+        passed = [look for look in looks if self._passes(look, now)]
+        self.n_frames += len(looks)
+        observed = [look for look in passed if look.epoch_ns is not None]
+        if observed:
+            self._fresh_seen(now)
+        if not passed:
+            return None
+        stations = {look.head.station for look in observed if look.head is not None}
+        return Delivery(
+            data=b"".join(look.frame for look in passed),
+            n_frames=len(passed),
+            stations=tuple(sorted(station for station in stations if station is not None)),
+            epoch_gpst_ns=max((look.epoch_ns or 0 for look in observed), default=None),
+        )
+
+    def _head(self, frame: bytes) -> Head | None:
+        try:
+            return read_head(frame)
+        except Exception as error:  # noqa: BLE001 - a decoder fault never stops forwarding
+            self._failed(error)
+            return None
+
+    def _judge(self, looks: Sequence[_Look], now: float, opinions: Opinions) -> None:
+        try:
+            judged = self._freshness.judge([look.head for look in looks], now, opinions)
+            for look, (judgement, epoch_ns) in zip(looks, judged, strict=True):
+                look.judgement, look.epoch_ns = judgement, epoch_ns
+        except Exception as error:  # noqa: BLE001 - a decoder fault never stops forwarding
+            self._failed(error)
+
+    def _passes(self, look: _Look, now: float) -> bool:
+        """Count a frame, look into it, and say whether it goes out."""
+        cause: str | None = None
+        try:
+            self.health.frame_seen(look.head, look.epoch_ns, now)
+            cause = self._base_cause(look, now)
+        except Exception as error:  # noqa: BLE001 - a decoder fault never stops forwarding
+            self._failed(error)
+        if cause is None and look.judgement is not Judgement.FRESH:
+            cause = look.judgement.value
+        if cause is None and self.guard.held_reason is not None:
+            cause = _HELD_CAUSE
+        if cause is not None:
+            self.dropped[cause] += 1
+            return False
+        self._keep_for_handover(look, now)
+        return True
+
+    def _base_cause(self, look: _Look, now: float) -> str | None:
+        head = look.head
+        if head is None or head.number not in _POSITION_NUMBERS:
+            return None
+        message = decode(look.frame)
+        if not isinstance(message, StationPosition):
+            return None
+        may_pass, news = self.guard.position_seen(
+            message.station, message.ecef_m, now, is_virtual=message.is_non_physical
+        )
+        if news is not None:
+            fields: dict[str, str | int | float] = {"station": news.station}
+            if news.moved_m is not None:
+                fields["moved_m"] = news.moved_m
+            self._news.append(SourceNews(kind=news.event.value, text=news.text, fields=fields))
+        if may_pass:
+            return None
+        return _IMPLAUSIBLE_CAUSE if self.guard.held_reason is None else _HELD_CAUSE
+
+    def _keep_for_handover(self, look: _Look, now: float) -> None:
+        head = look.head
+        if head is None or head.number not in _HANDOVER_NUMBERS:
+            return
+        if head.station != self._handover_station:
+            self._handover.clear()
+            self._handover_station = head.station
+        self._handover[head.number] = (look.frame, now)
+
+    def _failed(self, error: Exception) -> None:
+        self.inspection_failures += 1
+        self.last_failure = f"{type(error).__name__}: {error}"[:200]
+
+    def _fresh_seen(self, now: float) -> None:
+        last_s, self._last_fresh_s = self._last_fresh_s, now
+        if last_s is None or self._live_since_s is None or now - last_s > self._quiet_limit_s():
+            self._live_since_s = now
+
+    def _quiet_limit_s(self) -> float:
+        return max(self._limits.max_age_s, _GAP_PERIODS * (self.health.period_s or 0.0))
+
+    def _state(self, now: float) -> SourceState:
+        if self.guard.held_reason is not None:
+            return SourceState.HELD
+        limit_s = self._quiet_limit_s()
+        if self._last_fresh_s is not None and now - self._last_fresh_s <= limit_s:
+            return SourceState.LIVE
+        seen_s = self.health.last_observation_s
+        if seen_s is not None and now - seen_s <= limit_s:
+            return SourceState.STALE
+        return SourceState.WAITING if self._last_fresh_s is None else SourceState.LOST
+
+    def _watch(self, now: float) -> None:
+        """Raise one alarm for an outage, and take it back when the stream is steady again."""
+        self.state = state = self._state(now)
+        if state is SourceState.LIVE:
+            if self._live_since_s is not None and now - self._live_since_s >= _STEADY_S:
+                self._bad_since_s = None
+                if self._alarmed is not None:
+                    self._alarmed = None
+                    self._news.append(
+                        SourceNews(kind="correction_restored", text="fresh epochs come again")
+                    )
+            return
+        if state is SourceState.HELD:
+            return  # the guard has raised its own
+        if self._bad_since_s is None:
+            self._bad_since_s = now
+        if now - self._bad_since_s < self._limits.alarm_s or self._alarmed is state:
+            return
+        if self._alarmed is SourceState.LOST and state is SourceState.WAITING:
+            return
+        self._alarmed = state
+        kind = "correction_stale" if state is SourceState.STALE else "correction_lost"
+        self._news.append(SourceNews(kind=kind, text=self.reason(now)))

@@ -1,0 +1,353 @@
+"""One connection to a caster as a session: request out; stream, table or refusal in.
+
+Offers what it is told to offer (version 1 or 2) and decides everything by the reply. Owns no
+socket and no clock. The stream itself is not looked at: stray text between RTCM frames is for the
+framer, and only time without bytes ends a stream, never its age.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bdgw.ntrip.authentication import Challenge, choose_digest, parse_challenges
+from bdgw.ntrip.client_event import (
+    END_TEXT,
+    Accepted,
+    Body,
+    ClientEvent,
+    ClientLimits,
+    Dialect,
+    Ended,
+    EndKind,
+    Refused,
+    TableReceived,
+)
+from bdgw.ntrip.refusal import (
+    REFUSAL_TEXT,
+    RefusalKind,
+    classify_status,
+    classify_text,
+    quote_peer,
+)
+from bdgw.ntrip.reply import ReplyKind, ReplyReader
+from bdgw.ntrip.request import NtripVersion, Request, encode_request, secrets_of
+from bdgw.ntrip.sourcetable import TABLE_MAX_BYTES, parse_sourcetable
+
+__all__ = [
+    "Accepted",
+    "Body",
+    "ClientEvent",
+    "ClientLimits",
+    "ClientSession",
+    "Dialect",
+    "EndKind",
+    "Ended",
+    "Refused",
+    "TableReceived",
+]
+
+_END_OF_TABLE = b"ENDSOURCETABLE"
+_SECRET_MIN_CHARS = 8
+_RETRY_AFTER_MAX_S = 86_400
+
+
+class ClientSession:
+    """One request and its answer."""
+
+    def __init__(self, request: Request, *, now: float, limits: ClientLimits | None = None) -> None:
+        """Begin at ``now``, when the connection stands; the request is ready to be sent."""
+        self._request = request
+        self._secrets = secrets_of(request)
+        self._limits = limits or ClientLimits()
+        self._reader = ReplyReader(is_for_table=request.mount is None)
+        self._events: list[ClientEvent] = []
+        self._out = bytearray(encode_request(request))
+        self._table = bytearray()
+        self._n_table = 0
+        self._is_accepted = False
+        self._has_body = False
+        self._first_at_s: float | None = None
+        self._last_at_s = now
+        self.is_over = False
+
+    @property
+    def is_accepted(self) -> bool:
+        """A stream was granted."""
+        return self._is_accepted
+
+    @property
+    def dialect(self) -> Dialect | None:
+        """How the caster answered, None before its first line."""
+        reader = self._reader
+        if reader.kind is None and reader.status is None:
+            return None
+        return Dialect(
+            version=self._reply_version(),
+            status_line=self._quote(reader.line) if reader.is_line_whole else "",
+            server=self._quote(reader.header("server") or ""),
+            content_type=self._quote(reader.header("content-type") or ""),
+            is_chunked=reader.is_chunked,
+            quirks=(*self._form_quirks(), *map(self._quote, reader.quirks.texts)),
+        )
+
+    def receive(self, data: bytes, *, now: float) -> None:
+        """Take bytes; ``b""`` means that the caster closed."""
+        if self.is_over:
+            return
+        if not data:
+            self._closed()
+            return
+        if self._first_at_s is None:
+            self._first_at_s = now
+        self._last_at_s = now
+        self._reader.feed(data)
+        self._look()
+
+    def tick(self, *, now: float) -> None:
+        """Let the waiting times up to ``now`` act."""
+        due_s = self.deadline()
+        if due_s is None or now < due_s:
+            return
+        if self._first_at_s is None:
+            self._end(EndKind.NO_REPLY)
+        elif self._reader.is_waiting:
+            self._reader.settle(is_closed=False)
+            self._look()
+            if self._reader.kind is None and not self.is_over:
+                self._end(EndKind.NO_REPLY)
+        elif self._is_in_table:
+            self._end_table(is_cut=False)
+        else:
+            self._end(EndKind.IDLE)
+
+    def events(self) -> Iterator[ClientEvent]:
+        """Drain what has happened."""
+        events, self._events = self._events, []
+        return iter(events)
+
+    def data_to_send(self) -> bytes:
+        """Drain what must go out; it holds the account, so never show it."""
+        data = bytes(self._out)
+        self._out.clear()
+        return data
+
+    def send_position(self, line: bytes) -> bool:
+        """Queue a GGA line (with its line end); False while no stream is granted."""
+        if not self._is_accepted or self.is_over:
+            return False
+        self._out += line
+        return True
+
+    def deadline(self) -> float | None:
+        """When ``tick`` is due, None once the session is over."""
+        limits = self._limits
+        if self.is_over:
+            return None
+        if self._first_at_s is None:
+            return self._last_at_s + limits.reply_s
+        if self._reader.is_waiting:
+            return min(self._last_at_s + limits.settle_s, self._first_at_s + limits.head_s)
+        if self._is_in_table:
+            wait_s = limits.settle_s if self._is_length_reached() else limits.table_s
+            return self._last_at_s + wait_s
+        return self._last_at_s + limits.idle_s
+
+    # --- what the reader found ---------------------------------------------------------------
+
+    @property
+    def _is_in_table(self) -> bool:
+        return self._reader.kind is ReplyKind.TABLE
+
+    def _look(self) -> None:
+        """Turn what the reader knows by now into events."""
+        match self._reader.kind:
+            case ReplyKind.STREAM:
+                self._stream()
+            case ReplyKind.TABLE:
+                self._collect_table()
+            case None:
+                pass
+            case kind:
+                self._refuse_answer(kind)
+
+    def _stream(self) -> None:
+        reader = self._reader
+        if self._request.mount is None:
+            self._refuse(RefusalKind.NOT_A_CASTER, "a stream came where the table was asked for")
+            return
+        if not self._is_accepted:
+            self._is_accepted = True
+            self._events.append(Accepted(version=self._reply_version()))
+        body = reader.take_body()
+        if body:
+            self._has_body = True
+            self._events.append(Body(body))
+        if reader.fault is not None:
+            self._end(EndKind.BAD_CODING)
+        elif reader.is_ended:
+            self._end(EndKind.CLOSED if self._has_body else EndKind.CLOSED_EMPTY)
+
+    def _refuse_answer(self, kind: ReplyKind) -> None:
+        reader = self._reader
+        has_account = self._request.account is not None
+        if kind is ReplyKind.TLS:
+            self._refuse(RefusalKind.WANTS_TLS)
+        elif kind is ReplyKind.STATUS and reader.status is not None:
+            self._refuse_status()
+        elif kind is ReplyKind.TEXT and not reader.is_page:
+            self._refuse(classify_text(reader.line, has_account=has_account))
+        elif kind is ReplyKind.TEXT:
+            found = classify_text(reader.line, has_account=has_account)
+            is_told = found is not RefusalKind.UNREADABLE and reader.line[:1] != "<"
+            self._refuse(found if is_told else RefusalKind.NOT_A_CASTER)
+        else:
+            self._refuse(RefusalKind.UNREADABLE)
+
+    def _refuse_status(self) -> None:
+        status = self._reader.status
+        if status is None:
+            return
+        account = self._request.account
+        kind = classify_status(status, has_account=account is not None)
+        challenge = None
+        if kind is RefusalKind.BAD_ACCOUNT:
+            offered = parse_challenges(self._reader.all_headers("www-authenticate"))
+            challenge = choose_digest(offered)
+            has_basic = any(each.scheme == "basic" for each in offered)
+            # A nonce that was good once may have grown old; a fresh one that fails is the account.
+            digest = self._request.digest
+            is_failed = digest is not None and digest.count == 1
+            if challenge is not None and (challenge.is_stale or not (is_failed or has_basic)):
+                kind = RefusalKind.NEEDS_DIGEST
+            else:
+                challenge = None
+        self._refuse(kind, challenge=challenge, retry_after_s=self._retry_after_s())
+
+    def _retry_after_s(self) -> float | None:
+        """Retry-After in seconds; its form with a date would need a clock and is left out."""
+        text = (self._reader.header("retry-after") or "").strip()
+        if not (text.isascii() and text.isdigit() and len(text) < 8):
+            return None
+        return float(min(int(text), _RETRY_AFTER_MAX_S))
+
+    # --- the table ---------------------------------------------------------------------------
+
+    def _collect_table(self) -> None:
+        reader = self._reader
+        body = reader.take_body()
+        self._n_table += len(body)
+        searched = max(0, len(self._table) - len(_END_OF_TABLE) - 1)
+        self._table += body[: TABLE_MAX_BYTES - len(self._table)]
+        end = self._table_end(searched)
+        is_cut = self._n_table > TABLE_MAX_BYTES and end is None
+        if end is not None:
+            del self._table[end:]
+        if end is not None or is_cut or reader.is_ended or reader.fault is not None:
+            self._end_table(is_cut=is_cut)
+
+    def _table_end(self, searched: int) -> int | None:
+        """Find the end of a line's ENDSOURCETABLE, looking from ``searched`` on."""
+        position = self._table.find(_END_OF_TABLE, searched)
+        while position > 0 and self._table[position - 1] not in b"\r\n":
+            position = self._table.find(_END_OF_TABLE, position + 1)
+        return position + len(_END_OF_TABLE) if position >= 0 else None
+
+    def _is_length_reached(self) -> bool:
+        text = (self._reader.header("content-length") or "").strip()
+        is_number = text.isascii() and text.isdigit() and len(text) < 12
+        return is_number and self._n_table >= int(text)
+
+    def _end_table(self, *, is_cut: bool) -> None:
+        data = bytes(self._table)
+        for secret in self._secrets:
+            if len(secret) >= _SECRET_MIN_CHARS:
+                data = data.replace(secret.encode(), b"***")
+        table = parse_sourcetable(data)
+        n_bytes = len(self._table)
+        self._table.clear()
+        mount = self._request.mount
+        n_records = len(table.streams) + len(table.casters) + len(table.networks)
+        if not n_records and not table.is_complete:
+            self._refuse(RefusalKind.NOT_A_CASTER)
+            return
+        self._events.append(TableReceived(table=table, n_bytes=n_bytes, is_cut=is_cut))
+        if mount is None:
+            self.is_over = True
+        elif any(stream.mount == mount for stream in table.streams):
+            self._refuse(RefusalKind.NO_DATA)
+        else:
+            near = table.find(mount)
+            hint = "" if near is None else f"; there is {quote_peer(near.mount, self._secrets)}"
+            n_mounts = len(table.streams)
+            text = f"{REFUSAL_TEXT[RefusalKind.NO_SUCH_MOUNT]} among the caster's {n_mounts}{hint}"
+            self._refuse(RefusalKind.NO_SUCH_MOUNT, text)
+
+    # --- the end -----------------------------------------------------------------------------
+
+    def _closed(self) -> None:
+        reader = self._reader
+        if self._first_at_s is not None:
+            reader.settle(is_closed=True)
+            self._look()
+        if self.is_over:
+            return
+        if self._is_in_table:
+            self._end_table(is_cut=False)
+        elif not self._is_accepted:
+            self._end(EndKind.CLOSED_UNANSWERED)
+        else:
+            self._end(EndKind.CLOSED if self._has_body else EndKind.CLOSED_EMPTY)
+
+    def _end(self, kind: EndKind) -> None:
+        self.is_over = True
+        text = END_TEXT[kind].format(idle_s=self._limits.idle_s, fault=self._reader.fault)
+        self._events.append(Ended(kind=kind, text=text))
+
+    def _refuse(
+        self,
+        kind: RefusalKind,
+        text: str | None = None,
+        *,
+        challenge: Challenge | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        self.is_over = True
+        reader = self._reader
+        text = text or REFUSAL_TEXT[kind]
+        status = None if reader.status is None else reader.status.status
+        is_telling = reader.is_line_whole and not reader.is_page and status != 200
+        said = self._quote(reader.line) if is_telling else ""
+        self._events.append(
+            Refused(
+                kind=kind,
+                status=status,
+                text=f'{text}; it said "{said}"' if said else text,
+                challenge=challenge,
+                retry_after_s=retry_after_s,
+            )
+        )
+
+    def _quote(self, text: str) -> str:
+        return quote_peer(text, self._secrets)
+
+    def _reply_version(self) -> NtripVersion:
+        reader = self._reader
+        says_v2 = "2" in (reader.header("ntrip-version") or "")
+        is_http11 = reader.status is not None and reader.status.protocol == "HTTP/1.1"
+        return NtripVersion.V2 if says_v2 or is_http11 else NtripVersion.V1
+
+    def _form_quirks(self) -> tuple[str, ...]:
+        status = self._reader.status
+        if status is None:
+            return ()
+        found = []
+        if self._request.version is NtripVersion.V2 and status.protocol == "ICY":
+            found.append("ICY answer to a version 2 request")
+        if status.protocol == "SOURCETABLE" and self._reader.header("ntrip-version"):
+            found.append("SOURCETABLE answer with version 2 headers")
+        if status.protocol.startswith("HTTP") and self._reader.kind is ReplyKind.TABLE:
+            found += ["table typed as text"] if self._is_table_typed_text() else []
+        return tuple(found)
+
+    def _is_table_typed_text(self) -> bool:
+        return (self._reader.header("content-type") or "").lower().startswith("text/")
