@@ -21,6 +21,7 @@ _COLUMNS = (
     ("± m", "acc_h_m", ".3f"),
     ("speed m/s", "speed_m_s", ".2f"),
     ("satellites", "sats_used", "d"),
+    ("corrections", "corr", "s"),
     ("grid code", "grid", "s"),
 )
 
@@ -51,6 +52,13 @@ def _table(latest: dict[str, dict[str, Any]], counts: dict[str, int]) -> Table:
         table.add_column(title, justify="left" if form == "s" else "right", no_wrap=True)
     table.add_column("fixes", justify="right")
     for device, fix in sorted(latest.items()):
-        cells = [format(fix[key], form) if key in fix else "" for _, key, form in _COLUMNS]
+        shown = {**fix, "corr": _correction(fix.get("corr", {}))}
+        cells = [format(shown[key], form) if key in shown else "" for _, key, form in _COLUMNS]
         table.add_row(*cells, str(counts[device]))
     return table
+
+
+def _correction(corr: dict[str, Any]) -> str:
+    """Write where the correction came from and how old it was."""
+    source = corr.get("name") or (f"station {corr['station']}" if "station" in corr else "")
+    return f"{source} {corr['age_s']:.1f} s" if "age_s" in corr else source

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import structlog
 
-from bench import decode, footprint, many_ports, many_tcp, ten_hertz
+from bench import corrections, decode, footprint, many_ports, many_tcp, ten_hertz
 from bench.figure import Bench, Figure, Options, emit, table
 
 SCRIPTS = {"mqtt-clients": "mqtt_clients.py", "port-windows": "serial_ports.py"}
@@ -27,6 +27,7 @@ BENCHES: dict[str, Bench] = {
     "serial": ten_hertz.run,
     "ports": many_ports.run,
     "footprint": footprint.run,
+    "corrections": corrections.run,
 }
 
 

@@ -17,12 +17,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from fwsim.caster import gpst_of_utc
+from fwsim.gnss_time import gpst_of_utc_ns
 from fwsim.reference_station import ReferenceStation, StationSpec
 from fwsim.scene import Place
 
 _NS = 1_000_000_000
 _LAST_S = 3.0
+_WARM_UP = 5
+"""Epochs until every rover has chosen its source; what they bring is not counted."""
 
 
 class Rover:
@@ -44,6 +46,8 @@ class Rover:
         except BlockingIOError:
             return
         now_ns = time.monotonic_ns()
+        if not self._times_ns:
+            return
         self._n_bytes += len(data)
         while (k := len(self.latencies_ms)) < len(self._ends) and self._n_bytes >= self._ends[k]:
             self.latencies_ms.append((now_ns - self._times_ns[k]) / 1e6)
@@ -77,13 +81,14 @@ async def _main(folder: Path, n_ports: int, seconds: int) -> dict[str, Any]:
     writer = await arrived
     print(json.dumps({"event": "started"}), flush=True)
     await asyncio.sleep(2.0)  # every port is open by then
-    epoch_ns = gpst_of_utc(time.time_ns()) // _NS * _NS
-    for _ in range(seconds):
+    epoch_ns = gpst_of_utc_ns(time.time_ns()) // _NS * _NS
+    for n in range(_WARM_UP + seconds):
         epoch_ns += _NS
         batch = b"".join(base.frames(epoch_ns))
-        await asyncio.sleep(max(0.0, (epoch_ns - gpst_of_utc(time.time_ns())) / 1e9))
-        ends.append((ends[-1] if ends else 0) + len(batch))
-        times_ns.append(time.monotonic_ns())
+        await asyncio.sleep(max(0.0, (epoch_ns - gpst_of_utc_ns(time.time_ns())) / 1e9))
+        if n >= _WARM_UP:
+            ends.append((ends[-1] if ends else 0) + len(batch))
+            times_ns.append(time.monotonic_ns())
         writer.write(batch)
     await asyncio.sleep(_LAST_S)
     latencies = [ms for rover in rovers for ms in rover.latencies_ms]

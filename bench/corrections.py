@@ -35,6 +35,7 @@ _DEVICE = """
 id = "rover-{n:03d}"
 url = "serial://{folder}/rover-{n:03d}"
 correction = "base"
+silence_s = 3600
 """
 
 
@@ -72,5 +73,5 @@ def run(options: Options) -> Iterator[Figure]:
             received=result["received"],
             batch_bytes=result["batch_bytes"],
             max_ms=round(max(latencies, default=float("nan")), 1),
-            cpu_percent=round(100 * cpu_s / (seconds + 5), 1),
+            cpu_percent=round(100 * cpu_s / (seconds + 10), 1),
         )

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from bdgw import app, cli, demo
-from bdgw.demo import Tally
+from bdgw import app, cli
+from bdgw.demo import CorrectionTally, Tally
+from bdgw.demo import run as demo_run
 from bdgw.publish.outbox import MemoryOutbox
 from tests.support.gateway_process import PATIENCE_S, environment
 
@@ -78,6 +79,51 @@ def test_nothing_sent_proves_nothing():
     assert not judged(truth=())["ok"]
 
 
+ALONE = {"dev": "r", "fix": "single"}
+CORRECTED = {"dev": "r", "fix": "rtk_fixed", "corr": {"name": "net", "age_s": 0.4}}
+
+
+def watched(*steps: dict[str, Any] | str, has_time: bool = True) -> bool:
+    tally = CorrectionTally("r", "net")
+    for step in steps:
+        if isinstance(step, dict):
+            tally.add(step)
+        elif step == "cut":
+            tally.cut(has_time=has_time)
+        else:
+            tally.restored()
+    return tally.is_ok
+
+
+def test_a_rover_that_becomes_fixed_and_falls_back_proves_the_corrections():
+    assert watched(ALONE, CORRECTED)
+    assert watched(ALONE, CORRECTED, "cut", CORRECTED, ALONE)
+    assert watched(ALONE, CORRECTED, "cut", CORRECTED, ALONE, "restored", ALONE, CORRECTED)
+    assert watched(ALONE, CORRECTED, {**ALONE, "dev": "other", "fix": "rtk_float"})
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (),
+        (ALONE,),
+        (CORRECTED,),
+        (CORRECTED, ALONE),
+        (ALONE, {**CORRECTED, "fix": "rtk_float"}),
+        (ALONE, CORRECTED, "cut", CORRECTED),
+        (ALONE, CORRECTED, "cut", "restored", ALONE),
+        (ALONE, CORRECTED, {**CORRECTED, "corr": {"station": 1}}),
+        (ALONE, CORRECTED, {**CORRECTED, "corr": {"name": "other", "age_s": 1.0}}),
+    ],
+)
+def test_anything_else_does_not(steps: tuple[dict[str, Any] | str, ...]):
+    assert not watched(*steps)
+
+
+def test_a_cut_near_the_end_need_not_be_seen_to_the_end():
+    assert watched(ALONE, CORRECTED, "cut", CORRECTED, has_time=False)
+
+
 def test_the_demo_ends_by_itself_with_everything_delivered():
     done = subprocess.run(
         [sys.executable, "-m", "bdgw", "demo", "--seconds", "5"],
@@ -97,6 +143,7 @@ def test_the_demo_ends_by_itself_with_everything_delivered():
         "lost": 0,
         "wrong_values": 0,
         "not_sent": 0,
+        "corrections_ok": True,
         "ok": True,
     }
     assert len(fixes) == 60
@@ -113,9 +160,9 @@ def test_a_lost_fix_and_a_damaged_line_fail_the_demo(
         def put(self, *, topic: str, **more: Any) -> int | None:
             return None if topic.endswith("/buoy-7/fix") else super().put(topic=topic, **more)
 
-    fast, slow, at_sea = demo._SIMULATED
-    monkeypatch.setattr(demo, "_SIMULATED", (f"{fast},fault=cut:p=0.3", slow, at_sea))
-    monkeypatch.setattr(demo, "_LAST_FIX_S", 0.5)
+    fast, *others = demo_run.SIMULATED
+    monkeypatch.setattr(demo_run, "SIMULATED", (f"{fast},fault=cut:p=0.3", *others))
+    monkeypatch.setattr(demo_run, "_LAST_FIX_S", 0.5)
     monkeypatch.setattr(app, "MemoryOutbox", Leaking)
     monkeypatch.setattr(sys, "argv", ["bdgw", "demo", "--seconds", "1"])
     with pytest.raises(SystemExit) as ended:

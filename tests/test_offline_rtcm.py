@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bdgw.offline import decode_lines, stats_object
@@ -41,13 +41,13 @@ OF_A_CELL = {
 def vector(beginning: str) -> dict[str, Any]:
     rows = json.loads(shared_data("vectors", "rtcm3.json").read_text(encoding="utf-8"))["frames"]
     (row,) = (row for row in rows if row["name"].startswith(beginning))
-    return row
+    return dict(row)
 
 
 def line_of(frame: bytes) -> dict[str, Any]:
     """One line as it would be printed."""
     (line,) = decode_lines([frame])
-    return json.loads(msgspec.json.encode(line))
+    return dict(json.loads(msgspec.json.encode(line)))
 
 
 def assert_nothing_is_empty(value: Any) -> None:
@@ -182,8 +182,6 @@ def test_any_frame_becomes_values_that_json_knows(number):
             assert ("code" in cell) != ("signal_id" in cell)
         msgspec.json.decode(msgspec.json.encode(fields))
 
-    from hypothesis import HealthCheck, settings
-
     settings(
         max_examples=5,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example],
@@ -205,6 +203,32 @@ def test_every_recorded_frame_becomes_a_line():
             if "error" in fields:
                 refused.add(path.name)
     assert refused == set()
+
+
+junk = st.one_of(
+    st.binary(max_size=40),
+    # A false preamble whose length reaches over the frames that follow.
+    st.integers(0, 1023).map(lambda n: b"\xd3" + n.to_bytes(2, "big")),
+    st.sampled_from([SSR[:-1], CUT_SHORT[:-2], b"$GPGGA,1*00\r\n"]),
+)
+
+
+@pytest.mark.capture
+@settings(max_examples=40)
+@given(st.lists(junk, min_size=12, max_size=12), st.integers(0, 280), st.integers(1, 500))
+def test_frames_between_damaged_bytes_say_the_same(between, first, size):
+    frames = frames_of(shared_data("gnss", "rtcm3", "sept.rtcm"))[first : first + 11]
+    data = between[0] + b"".join(f + j for f, j in zip(frames, between[1:], strict=False))
+    lines = [
+        {name: value for name, value in line.items() if name != "offset"}
+        for line in decode_lines([data[i : i + size] for i in range(0, len(data), size)])
+        if line.get("protocol") == "rtcm3"
+    ]
+    expected = [
+        {name: value for name, value in line.items() if name != "offset"}
+        for line in decode_lines(frames)
+    ]
+    assert lines == expected
 
 
 @pytest.mark.capture

@@ -162,7 +162,26 @@ class Connection(asyncio.Protocol):
         self.bytes_in += len(data)
         if self._is_closing:
             return
-        now = self._clock.monotonic_s()
+        try:
+            self._receive(data, self._clock.monotonic_s())
+        except Exception as error:  # noqa: BLE001 - the loop would log it and go on; the owner ends
+            self._owner.on_fault(error)
+
+    def eof_received(self) -> bool:
+        """Take the peer's last word; what is still to be sent goes out before the socket closes."""
+        self._has_peer_ended = True
+        if not self._is_closing:
+            try:
+                now = self._clock.monotonic_s()
+                self.session.receive(b"", now=now)
+                self.deliver(now)
+            except Exception as error:  # noqa: BLE001 - as above
+                self._owner.on_fault(error)
+        elif self._transport is not None:
+            self._transport.close()
+        return True
+
+    def _receive(self, data: bytes, now: float) -> None:
         is_end = False
         if self._tls is not None:
             try:
@@ -177,17 +196,6 @@ class Connection(asyncio.Protocol):
         if is_end:
             self.session.receive(b"", now=now)
         self.deliver(now)
-
-    def eof_received(self) -> bool:
-        """Take the peer's last word; what is still to be sent goes out before the socket closes."""
-        self._has_peer_ended = True
-        if not self._is_closing:
-            now = self._clock.monotonic_s()
-            self.session.receive(b"", now=now)
-            self.deliver(now)
-        elif self._transport is not None:
-            self._transport.close()
-        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget everything and tell the owner."""

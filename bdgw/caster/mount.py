@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 from bdgw.caster.connection import Batch, Connection
 from bdgw.caster.content import Content
-from bdgw.caster.near import Candidate
+from bdgw.caster.near import Candidate, choose
 from bdgw.caster.snapshot import ClientSnapshot, MountSnapshot, PusherSnapshot
 from bdgw.caster.spec import MountKind, MountSpec
 from bdgw.geodesy import Ecef, chord_m, ecef_from_geodetic
 
-__all__ = ["Mount", "client_snapshot"]
+__all__ = ["Mount", "client_snapshot", "nearest"]
 
 
 class Mount:
@@ -106,6 +106,29 @@ class Mount:
         if last_s is None:
             return "no data has come yet"
         return f"no data for {now - last_s:.0f} s"
+
+
+def nearest(
+    near: MountSpec,
+    members: Iterable[Mount],
+    client: Connection,
+    *,
+    hysteresis_m: float,
+    now: float,
+) -> str | None:
+    """The member that serves a client of ``near`` best, None until the client says where it is."""
+    position = client.position
+    if position is None:
+        return None
+    candidates = [each for member in members if (each := member.candidate(now)) is not None]
+    choice = choose(
+        ecef_from_geodetic(position.lat_deg, position.lon_deg, 0.0),
+        candidates,
+        current=client.source,
+        hysteresis_m=hysteresis_m,
+        max_distance_m=near.max_distance_m,
+    )
+    return None if choice is None else choice.mount
 
 
 def client_snapshot(client: Connection, source: Mount | None, now: float) -> ClientSnapshot:

@@ -21,13 +21,11 @@ from bdgw.caster.clock import Clock
 from bdgw.caster.connection import Connection
 from bdgw.caster.desk import Desk
 from bdgw.caster.door import Door
-from bdgw.caster.mount import Mount, client_snapshot
-from bdgw.caster.near import choose
+from bdgw.caster.mount import Mount, client_snapshot, nearest
 from bdgw.caster.snapshot import CasterSnapshot, ClientSnapshot, MountSnapshot
 from bdgw.caster.spec import CasterSpec, MountKind
 from bdgw.caster.table import format_page, format_table
 from bdgw.caster.user import UserTable
-from bdgw.geodesy import ecef_from_geodetic
 from bdgw.noise import NoiseGate
 from bdgw.ntrip.answer import Refusal, format_http_date
 from bdgw.ntrip.serving import Asked, Event, Moved, Pushed, ServingLimits, ServingSession
@@ -262,7 +260,9 @@ class Caster:
         asked = self._mounts[connection.mount or ""]
         source: str | None = asked.spec.name
         if asked.spec.kind is MountKind.NEAR:
-            source = self._nearest(asked, connection, now)
+            members = [self._mounts[spec.name] for spec in self._spec.members_of(asked.spec)]
+            hysteresis_m = self._spec.limits.near_hysteresis_m
+            source = nearest(asked.spec, members, connection, hysteresis_m=hysteresis_m, now=now)
         if source == connection.source:
             return
         if connection.source is not None:
@@ -272,21 +272,6 @@ class Caster:
         connection.source = source
         if source is not None:
             self._mounts[source].readers.add(connection)
-
-    def _nearest(self, near: Mount, connection: Connection, now: float) -> str | None:
-        position = connection.position
-        if position is None:
-            return None
-        members = [self._mounts[spec.name] for spec in self._spec.members_of(near.spec)]
-        candidates = [each for member in members if (each := member.candidate(now)) is not None]
-        choice = choose(
-            ecef_from_geodetic(position.lat_deg, position.lon_deg, 0.0),
-            candidates,
-            current=connection.source,
-            hysteresis_m=self._spec.limits.near_hysteresis_m,
-            max_distance_m=near.spec.max_distance_m,
-        )
-        return None if choice is None else choice.mount
 
     async def _keep_house(self) -> None:
         while True:

@@ -108,16 +108,19 @@ def misfit(
 
 
 class Chooser:
-    """The choice of one device. ``began_s`` is monotonic seconds."""
+    """The choice of one device; ``datum`` is the frame it is bound to, None while it has none.
 
-    def __init__(self, rules: FailoverRules, *, began_s: float) -> None:
+    ``began_s`` is monotonic seconds.
+    """
+
+    def __init__(self, rules: FailoverRules, *, began_s: float, datum: Datum | None = None) -> None:
         self._rules = rules
         self._began_s = began_s
         self._had: Facts | None = None
         self._last_forward_s: float | None = None
         self.current: StreamKey | None = None
-        self.datum: Datum | None = None
-        """The frame that the device has had; it never gets another one."""
+        self.datum = datum
+        """The frame that the device has had or was promised; it never gets another one."""
         self.refusals: dict[StreamKey, str] = {}
         """Why streams that are live were not taken, as of the last choice."""
         self.frame_refusals: dict[StreamKey, str] = {}

@@ -9,9 +9,9 @@ Whom to believe about the time, for one stream:
 1. host and receivers agree within 2 s: the host;
 2. they disagree: the one by which the stream is neither late nor early, receivers first, since it
    is the receiver that will judge the age;
-3. one alone: that one, but not the host where it has stepped or where the stream would come from
-   the future;
-4. nobody: the fastest delivery of the last two minutes counts as age 0. Lumps still stand out.
+3. one alone: that one, except where the stream would come from the future by it, or where it is
+   the host and has stepped;
+4. else nobody: the fastest delivery of the last two minutes counts as age 0. Lumps still stand out.
 
 So a step of the host's clock stops nothing, and a stream that is really late is really dropped as
 soon as one clock is right.
@@ -40,6 +40,7 @@ _CONFIRM_EPOCHS = 3
 """So many epochs must follow each other at a new time before it is believed."""
 _SOME_DAY_NS = 2400 * 7 * DAY_NS
 """A GPST to place epochs near, while nobody knows the day; only differences are used then."""
+_HALF_DAY_NS = DAY_NS // 2
 _KEYS_MAX = 256
 
 
@@ -167,14 +168,15 @@ class Freshness:
 
     def _near(self, heads: Sequence[Head | None], opinions: Opinions, now_ns: int) -> int:
         """An offset that is right to the half day, to tell weeks and days of epochs."""
-        near_ns = opinions.receiver_ns
-        if near_ns is None:
-            near_ns = opinions.host_ns
-        if near_ns is None:
+        clocks = [ns for ns in (opinions.receiver_ns, opinions.host_ns) if ns is not None]
+        if not clocks:
             near_ns = self._near_without_clock(heads, now_ns)
         else:
             self._has_day = True
-        if self._near_ns is None or abs(near_ns - self._near_ns) > DAY_NS // 2:
+            near_ns = clocks[0]
+            if abs(clocks[-1] - near_ns) > _HALF_DAY_NS:
+                near_ns = self._near_of_two(heads, clocks, now_ns)
+        if self._near_ns is None or abs(near_ns - self._near_ns) > _HALF_DAY_NS:
             # Another day: what was learnt in the old one does not compare.
             self._pace = _Pace()
             self._has_weeks = False
@@ -182,6 +184,27 @@ class Freshness:
             self._last_ns = None
             self._near_ns = near_ns
         return near_ns
+
+    def _near_of_two(
+        self, heads: Sequence[Head | None], offsets: Sequence[int], now_ns: int
+    ) -> int:
+        """Choose between two clocks that are days apart: the one by which the stream is live.
+
+        A receiver that replays a recording says the day of the recording.
+        """
+        for offset_ns in offsets:
+            epochs = [
+                epoch_gpst_ns(head, now_ns + offset_ns)
+                for head in heads
+                if head is not None and head.kind is MessageKind.OBSERVATION
+            ]
+            newest_ns = max((epoch for epoch in epochs if epoch is not None), default=None)
+            if newest_ns is not None and self._is_plausible(now_ns + offset_ns - newest_ns):
+                return offset_ns
+        known_ns = self._near_ns
+        if known_ns is None:
+            return offsets[0]
+        return min(offsets, key=lambda offset_ns: abs(offset_ns - known_ns))
 
     def _near_without_clock(self, heads: Sequence[Head | None], now_ns: int) -> int:
         """Take the day from the first epoch that names the time of a week, whatever the week."""
@@ -216,19 +239,16 @@ class Freshness:
         receiver_ns, host_ns = opinions.receiver_ns, opinions.host_ns
         if host_ns is not None and opinions.agree:
             return self._by(Basis.HOST, host_ns)
+        is_host_live = host_ns is not None and self._is_plausible(host_ns - delivery_ns)
         if receiver_ns is not None:
-            is_host_better = (
-                host_ns is not None
-                and self._is_plausible(host_ns - delivery_ns)
-                and not self._is_plausible(receiver_ns - delivery_ns)
-            )
-            if host_ns is not None and is_host_better:
+            late_ns = receiver_ns - delivery_ns
+            if host_ns is not None and is_host_live and not self._is_plausible(late_ns):
                 return self._by(Basis.HOST, host_ns)
-            return self._by(Basis.RECEIVER, receiver_ns)
-        if host_ns is not None:
-            late_ns = host_ns - delivery_ns
-            is_early = late_ns < -_EARLY_NS
-            if self._is_plausible(late_ns) or not (opinions.is_host_in_doubt or is_early):
+            if late_ns >= -_EARLY_NS:
+                return self._by(Basis.RECEIVER, receiver_ns)
+        elif host_ns is not None:
+            is_early = host_ns - delivery_ns < -_EARLY_NS
+            if is_host_live or not (opinions.is_host_in_doubt or is_early):
                 return self._by(Basis.HOST, host_ns)
         return self._by(Basis.DELIVERY, delivery_ns)
 

@@ -9,13 +9,16 @@ from typing import Protocol
 from bdgw.corrections.account_pool import AccountPool
 from bdgw.corrections.base_guard import BaseGuard
 from bdgw.corrections.choice import StreamKey
+from bdgw.corrections.mount_table import place_of
 from bdgw.corrections.snapshot import BaseSnapshot, SourceSnapshot
 from bdgw.corrections.source import SourceState, SourceStream, StreamLimits
 from bdgw.corrections.spec import SessionPolicy, SourceKind, SourceSpec
+from bdgw.geodesy import chord_m
 from bdgw.model import Fix
 from bdgw.ntrip.refusal import RefusalKind
 from bdgw.ntrip.runner import NtripClientSpec
 from bdgw.ntrip.state import ClientState, ClientStatus
+from bdgw.ntrip.table_record import Sourcetable, StreamRecord
 
 __all__ = ["Client", "Inflow", "NewClient", "SeenClient"]
 
@@ -27,6 +30,8 @@ _ACCOUNT_CAUSES = (
     RefusalKind.ALREADY_CONNECTED,
 )
 NO_ACCOUNT = "no free account"
+_FAR_FROM_TABLE_M = 20_000.0
+"""Tables give hundredths of a degree, and some only the town."""
 
 
 class SeenClient(Protocol):
@@ -83,7 +88,6 @@ class Inflow:
         spec: SourceSpec,
         *,
         began_s: float,
-        announced: tuple[tuple[int, float | None], ...] = (),
         is_virtual: bool = False,
     ) -> None:
         self.key = key
@@ -93,7 +97,7 @@ class Inflow:
             limits=StreamLimits(
                 max_age_s=spec.max_age_s,
                 alarm_s=spec.alarm_s,
-                announced=spec.announced or announced,
+                announced=spec.announced,
             ),
             guard=BaseGuard(
                 jump=spec.base_jump,
@@ -101,6 +105,8 @@ class Inflow:
             ),
             began_s=began_s,
         )
+        self._table: Sourcetable | None = None
+        self._record: StreamRecord | None = None
         self.client: Client | None = None
         self.task: asyncio.Task[None] | None = None
         self.client_state: ClientState | None = None
@@ -146,6 +152,15 @@ class Inflow:
             sessions_per_account=spec.sessions_per_account,
         )
 
+    def table_seen(self, table: Sourcetable | None) -> None:
+        """Learn what the caster's sourcetable promises of this mount."""
+        if table is None or table is self._table or self.key.mount is None:
+            return
+        self._table = table
+        self._record = table.find(self.key.mount)
+        if self._record is not None and not self.spec.announced:
+            self.machine.announced = self._record.details
+
     def state_seen(self, state: ClientState) -> bool:
         """Take the client's state; True when a connection has just ended."""
         before, self.client_state = self.client_state, state
@@ -172,7 +187,7 @@ class Inflow:
             device=self.key.device,
             state=machine.state,
             reason=self.reason(now),
-            remarks=machine.remarks(now) if machine.state is not SourceState.WAITING else (),
+            remarks=self._remarks(now),
             frame=self.spec.datum.frame,
             epoch_year=self.spec.datum.epoch_year,
             bytes_in=machine.stream.bytes_in,
@@ -198,6 +213,22 @@ class Inflow:
             next_attempt_in_s=None if seen is None else seen.next_attempt_in_s,
             devices=devices,
         )
+
+    def _remarks(self, now: float) -> tuple[str, ...]:
+        if self.machine.state is SourceState.WAITING:
+            return ()
+        remarks = self.machine.remarks(now)
+        record, base = self._record, self.machine.guard.base
+        place_m = None if record is None or record.is_network else place_of(record)
+        if base is None or base.is_virtual or place_m is None:
+            return remarks
+        away_m = chord_m(place_m, base.ecef_m)
+        if away_m <= _FAR_FROM_TABLE_M:
+            return remarks
+        text = (
+            f"the base says that it is {away_m / 1000.0:.0f} km from where the sourcetable has it"
+        )
+        return (*remarks, text)
 
     def _connection(self) -> str | None:
         if self.spec.kind is SourceKind.LOCAL:

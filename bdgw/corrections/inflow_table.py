@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from bdgw.corrections.account_pool import AccountPool
 from bdgw.corrections.choice import StreamKey
 from bdgw.corrections.inflow import NO_ACCOUNT, Inflow, NewClient
-from bdgw.corrections.mount_table import MountTable
 from bdgw.corrections.spec import SourceKind, SourceSpec
 from bdgw.model import Fix
 from bdgw.ntrip.state import ClientState
@@ -32,7 +31,6 @@ class InflowTable:
     def __init__(
         self,
         specs: Mapping[str, SourceSpec],
-        tables: Mapping[str, MountTable],
         *,
         new_client: NewClient,
         on_body: Callable[[Inflow, bytes, float], None],
@@ -41,7 +39,6 @@ class InflowTable:
         on_no_account: Callable[[Inflow, str], None],
     ) -> None:
         self._specs = specs
-        self._tables = tables
         self._new_client = new_client
         self._on_body = on_body
         self._on_state = on_state
@@ -63,15 +60,7 @@ class InflowTable:
     def open(self, key: StreamKey, now: float) -> Inflow:
         """Begin a stream; a client is given to it by ``keep``."""
         spec = self._specs[key.source]
-        table = self._tables.get(key.source)
-        record = None if table is None else table.record(key.mount)
-        inflow = Inflow(
-            key,
-            spec,
-            began_s=now,
-            announced=() if record is None else record.details,
-            is_virtual=bool(spec.needs_gga),
-        )
+        inflow = Inflow(key, spec, began_s=now, is_virtual=bool(spec.needs_gga))
         self._inflows[key] = inflow
         return inflow
 

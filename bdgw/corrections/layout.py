@@ -64,6 +64,7 @@ class Layout:
         Raises:
             ValueError: no source has the name ``correction``.
         """
+        datum = None
         if correction == NEAREST:
             slots, rules = [self._nearest_of_all()], FailoverRules()
             reach_m = NearestRules().reach_m
@@ -72,6 +73,7 @@ class Layout:
             ranked = [spec, *(self.specs[standby] for standby in spec.standby)]
             slots = [self._slot(each, name) for each in ranked]
             rules = spec.failover
+            datum = spec.datum
             reach_m = max((each.nearest.reach_m for each in ranked if each.is_nearest), default=0.0)
         return Outlet(
             name,
@@ -81,6 +83,7 @@ class Layout:
             write=write,
             began_s=began_s,
             is_device=is_device,
+            datum=datum,
         )
 
     def _named(self, name: str, what: str) -> SourceSpec:

@@ -13,7 +13,7 @@ from bdgw.corrections.spec import SourceSpec
 from bdgw.geodesy import Ecef, ecef_from_geodetic
 from bdgw.ntrip.table_record import Sourcetable, StreamRecord
 
-__all__ = ["MountTable"]
+__all__ = ["MountTable", "place_of"]
 
 _CARRIER_NONE = 0
 
@@ -23,7 +23,7 @@ class MountTable:
 
     def __init__(self, spec: SourceSpec) -> None:
         self._spec = spec
-        self._records: dict[str, StreamRecord] = {}
+        self._table: Sourcetable | None = None
         self._places: dict[StreamKey, Ecef] = {}
         self._learnt: dict[StreamKey, Ecef] = {}
         self.text = "the sourcetable has not come yet"
@@ -34,18 +34,19 @@ class MountTable:
         """Where each base is: metres, Earth-fixed."""
         return self._places
 
-    def record(self, mount: str | None) -> StreamRecord | None:
-        """What the table says of a mount."""
-        return None if mount is None else self._records.get(mount)
+    @property
+    def table(self) -> Sourcetable | None:
+        """The table in force."""
+        return self._table
 
     def table_seen(self, table: Sourcetable) -> None:
         """Take a new table in place of the old one."""
         usable = [record for record in table.streams if self._is_usable(record)]
-        self._records = {record.mount: record for record in usable}
+        self._table = table
         self._places = {}
         for record in usable:
             key = StreamKey(self._spec.name, record.mount)
-            place = self._learnt.get(key) or _place(record)
+            place = self._learnt.get(key) or place_of(record)
             if place is not None:
                 self._places[key] = place
         self._learnt = {key: m for key, m in self._learnt.items() if key in self._places}
@@ -65,11 +66,15 @@ class MountTable:
         self.text = f"no sourcetable: {reason}{kept}"
 
     def _is_usable(self, record: StreamRecord) -> bool:
-        """Whether a stream is of one base, with what a rover needs, and may be chosen."""
+        """Whether a stream is of one base, with what a rover needs, and may be chosen.
+
+        One that wants a position is made for it, and stands nowhere.
+        """
         patterns = self._spec.mounts
         return (
             (not patterns or any(fnmatchcase(record.mount, pattern) for pattern in patterns))
             and not record.is_network
+            and not record.needs_gga
             and record.carrier != _CARRIER_NONE
             and _is_rtcm3(record.format)
         )
@@ -80,7 +85,8 @@ def _is_rtcm3(text: str) -> bool:
     return not folded or folded.startswith("RTCM3") or folded == "RTCM"
 
 
-def _place(record: StreamRecord) -> Ecef | None:
+def place_of(record: StreamRecord) -> Ecef | None:
+    """Where the table has a base, on the ellipsoid; None where it does not say."""
     if record.lat_deg is None or record.lon_deg is None or abs(record.lat_deg) > 90.0:
         return None
     return ecef_from_geodetic(record.lat_deg, record.lon_deg, 0.0)

@@ -108,12 +108,13 @@ class Outlet:
         write: Callable[[bytes, float], bool],
         began_s: float,
         is_device: bool,
+        datum: Datum | None = None,
     ) -> None:
         self.name = name
         self.correction = correction
         self.is_device = is_device
         self.slots = tuple(slots)
-        self.chooser = Chooser(rules, began_s=began_s)
+        self.chooser = Chooser(rules, began_s=began_s, datum=datum)
         self.trail = Trail()
         self._write = write
         self._is_begun = False

@@ -19,20 +19,29 @@ from bdgw.corrections.inflow_table import InflowTable
 from bdgw.corrections.layout import Layout
 from bdgw.corrections.mount_table import MountTable
 from bdgw.corrections.outlet import Outlet
+from bdgw.corrections.rover_place import RoverPlaces
 from bdgw.corrections.snapshot import CorrectionsSnapshot
 from bdgw.corrections.source import Delivery
 from bdgw.corrections.spec import Binding, SourceKind, SourceSpec
 from bdgw.corrections.table_keeper import FetchTable, keep_table
 from bdgw.corrections.timekeeper import Timekeeper
-from bdgw.geodesy import Ecef, ecef_from_geodetic
-from bdgw.model import Alarm, Fix, FixKind, Provenance
-from bdgw.ntrip.state import ClientState
+from bdgw.geodesy import Ecef
+from bdgw.model import Alarm, Fix, Provenance
+from bdgw.noise import NoiseGate
+from bdgw.ntrip.address import CasterAddress
+from bdgw.ntrip.state import ClientState, ClientStatus
+from bdgw.ntrip.table_record import Sourcetable
 
 __all__ = ["Clock", "Corrections"]
 
 _TICK_S = 0.25
-_RECENT_S = 60.0
-"""A device whose position is newer than this speaks for all that share a session."""
+_TOLD = (
+    ClientStatus.STREAMING,
+    ClientStatus.RESTING,
+    ClientStatus.WAITING_FOR_ACCOUNT,
+    ClientStatus.WAITING_FOR_POSITION,
+)
+"""States of a connection that are worth a line; the others pass in seconds."""
 
 
 class Clock(Protocol):
@@ -45,17 +54,6 @@ class Clock(Protocol):
     def utc_ns(self) -> int:
         """POSIX nanoseconds of the host."""
         ...
-
-
-class _Place:
-    """The latest position of a device."""
-
-    __slots__ = ("at_s", "ecef_m", "fix")
-
-    def __init__(self, fix: Fix, ecef_m: Ecef, at_s: float) -> None:
-        self.fix = fix
-        self.ecef_m = ecef_m
-        self.at_s = at_s
 
 
 class Corrections:
@@ -73,12 +71,14 @@ class Corrections:
         rng: random.Random,
         new_client: NewClient,
         fetch_table: FetchTable | None = None,
+        known_table: Callable[[CasterAddress], Sourcetable | None] = lambda _address: None,
     ) -> None:
         """Check that everything that is named exists; nothing is opened yet.
 
         ``write`` gets a device and bytes, at once and whole, and says whether the device's link
         took them; it must not block. ``host_gpst_ns`` gives the host's time in GPST nanoseconds
-        at a monotonic instant, None while it is not set.
+        at a monotonic instant, None while it is not set. ``fetch_table`` is for sources that are
+        chosen by place; ``known_table`` gives the table that is known of a caster without asking.
 
         Raises:
             ValueError: two sources have one name, or a name is not that of a source.
@@ -89,9 +89,11 @@ class Corrections:
         self._host_gpst_ns = host_gpst_ns
         self._rng = rng
         self._fetch_table = fetch_table
+        self._known_table = known_table
         self._log = structlog.get_logger()
+        self._noise: NoiseGate[tuple[StreamKey, ClientStatus]] = NoiseGate()
         self._keeper = Timekeeper()
-        self._places: dict[str, _Place] = {}
+        self._places = RoverPlaces()
         self._tables = {spec.name: MountTable(spec) for spec in specs if spec.is_nearest}
         self._layout = Layout(
             specs,
@@ -101,7 +103,6 @@ class Corrections:
         )
         self._inflows = InflowTable(
             self._layout.specs,
-            self._tables,
             new_client=new_client,
             on_body=self._received,
             on_state=self._state_seen,
@@ -147,14 +148,9 @@ class Corrections:
     def fix_seen(self, device: str, fix: Fix, now: float) -> None:
         """Take a live fix: its place for casters and distances, its time for ages."""
         self._keeper.fix_seen(device, fix, now)
-        if fix.kind is FixKind.NONE or fix.lat_deg is None or fix.lon_deg is None:
-            return
-        if not (abs(fix.lat_deg) <= 90.0 and abs(fix.lon_deg) <= 360.0):
-            return
-        ecef_m = ecef_from_geodetic(fix.lat_deg, fix.lon_deg, fix.alt_hae_m or 0.0)
-        self._places[device] = _Place(fix, ecef_m, now)
+        ecef_m = self._places.fix_seen(device, fix, now)
         outlet = self._outlets.get(device)
-        if outlet is not None:
+        if outlet is not None and ecef_m is not None:
             outlet.rover_m = ecef_m
 
     def receive_local(self, name: str, data: bytes, now: float) -> None:
@@ -238,10 +234,22 @@ class Corrections:
         for inflow in self._inflows:
             delivery = inflow.machine.tick(now, opinions)
             self._came_out(inflow, delivery, now)
-            base, table = inflow.machine.guard.base, self._tables.get(inflow.key.source)
-            if table is not None and base is not None:
-                table.base_seen(inflow.key, base.ecef_m)
+            self._compare_with_table(inflow)
         self._choose(now)
+        for (key, status), count in self._noise.summaries(now):
+            self._log.info(
+                "correction_state_again", correction=str(key), status=status, count=count
+            )
+
+    def _compare_with_table(self, inflow: Inflow) -> None:
+        """Learn from the sourcetable what a stream promises, and from it where its base is."""
+        base, table = inflow.machine.guard.base, self._tables.get(inflow.key.source)
+        if table is not None:
+            inflow.table_seen(table.table)
+            if base is not None:
+                table.base_seen(inflow.key, base.ecef_m)
+        elif inflow.spec.address is not None:
+            inflow.table_seen(self._known_table(inflow.spec.address))
 
     def _pause_s(self, now: float) -> float:
         deadlines = (inflow.machine.deadline() for inflow in self._inflows)
@@ -275,11 +283,10 @@ class Corrections:
     # --- bytes --------------------------------------------------------------------------------
 
     def _state_seen(self, inflow: Inflow, state: ClientState) -> None:
-        before = inflow.client_state
+        now = self._clock.monotonic_s()
         if inflow.state_seen(state):
-            now = self._clock.monotonic_s()
             self._came_out(inflow, inflow.machine.restart(now, self._keeper.opinions(now)), now)
-        if before is None or before.status is not state.status:
+        if state.status in _TOLD and self._noise.admit((inflow.key, state.status), now):
             self._log.info(
                 "correction_state",
                 correction=inflow.label,
@@ -304,7 +311,9 @@ class Corrections:
             for outlet in self._by_stream.get(inflow.key, ()):
                 outlet.forward(delivery, datum, now, handover=lambda: machine.handover(now))
         for news in machine.news():
-            self._alarm(news.kind, news.text, inflow.key, fields=news.fields)
+            # Why a stream is lost the connection knows best.
+            text = inflow.reason(now) if news.kind == "correction_lost" else news.text
+            self._alarm(news.kind, text, inflow.key, fields=news.fields)
 
     def _writer(self, device: str) -> Callable[[bytes, float], bool]:
         return lambda data, _now: self._write(device, data)
@@ -316,14 +325,9 @@ class Corrections:
         if inflow.spec.position is not None:
             return inflow.spec.position
         if inflow.key.device is not None:
-            place = self._places.get(inflow.key.device)
-            return None if place is None else place.fix
+            return self._places.of(inflow.key.device)
         served = [name for name, outlet in self._outlets.items() if inflow.key in outlet.wanted()]
-        places = [self._places[name] for name in served if name in self._places]
-        now = self._clock.monotonic_s()
-        recent = [place for place in places if now - place.at_s <= _RECENT_S]
-        first = next(iter(recent or places), None)
-        return None if first is None else first.fix
+        return self._places.speaker(served, self._clock.monotonic_s())
 
     def _learnt_place(self, key: StreamKey) -> Ecef | None:
         inflow = self._inflows.get(key)

@@ -84,7 +84,7 @@ class OutletSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     mount: str | None
     reason: str
     frame: str | None
-    """The frame that it has had, and stays in."""
+    """The frame that it has had or was promised, and stays in."""
     epoch_year: float | None
     baseline_m: float | None
     """From the device to the base."""

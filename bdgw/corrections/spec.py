@@ -89,6 +89,8 @@ class SourceSpec(msgspec.Struct, frozen=True, kw_only=True):
             )
         if self.kind is SourceKind.LOCAL and self.session is SessionPolicy.PER_DEVICE:
             raise ValueError(f"correction {self.name!r}: a local base is shared")
+        if self.is_nearest and self.session is SessionPolicy.PER_DEVICE:
+            raise ValueError(f"correction {self.name!r}: the nearest base is shared")
         if self.max_age_s <= 0.0 or self.alarm_s <= 0.0 or self.sessions_per_account < 1:
             raise ValueError(f"correction {self.name!r}: ages and numbers of sessions are above 0")
         if self.name in self.standby or len(set(self.standby)) != len(self.standby):

@@ -273,7 +273,7 @@ class NtripClient:
 
     def _rest_after(self, outcome: Outcome) -> None:
         now = self._clock.monotonic_s()
-        self._past.n_lost[outcome.cause] += 1
+        self._past.n_lost[str(outcome.cause)] += 1
         self._next_at_s = self._courtesy.ended(
             now=now, is_refusal=outcome.is_lasting, retry_after_s=outcome.retry_after_s
         )

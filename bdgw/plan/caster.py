@@ -13,11 +13,10 @@ from bdgw.config import (
     CasterMountConfig,
     CasterUserConfig,
     Config,
-    CorrectionConfig,
-    DeviceConfig,
     load_users,
 )
 from bdgw.errors import ConfigError
+from bdgw.plan.correction import correction_specs
 from bdgw.plan.secret import fetch, host_and_port
 
 __all__ = ["caster_spec", "caster_tls", "caster_users", "users_file"]
@@ -46,18 +45,20 @@ def caster_spec(config: Config) -> CasterSpec | None:
 
 def _mount(mount: CasterMountConfig, config: Config) -> MountSpec:
     kind, _, name = mount.source.partition(":")
-    of: CasterMountConfig | DeviceConfig | CorrectionConfig = mount
+    frame, frame_epoch_year = mount.frame, mount.epoch
     if kind == "device":
-        of = next(device for device in config.device if device.id == name)
+        device = next(device for device in config.device if device.id == name)
+        frame, frame_epoch_year = device.frame, device.epoch
     elif kind == "correction":
-        of = next(each for each in config.correction if each.name == name)
+        source = next(spec for spec in correction_specs(config) if spec.name == name)
+        frame, frame_epoch_year = source.frame, source.frame_epoch_year
     return MountSpec(
         name=mount.name,
         kind=_KINDS[kind],
         identifier=mount.identifier,
         country=mount.country,
-        frame=of.frame,
-        frame_epoch_year=of.epoch,
+        frame=frame,
+        frame_epoch_year=frame_epoch_year,
         members=mount.members,
         is_open=mount.is_open,
     )

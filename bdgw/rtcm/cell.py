@@ -1,8 +1,8 @@
 """The columns of MSM: which fields each level has, and all their numbers out of a payload at once.
 
 An MSM stores field by field, not satellite by satellite. Where each number begins depends only on
-the level and on how many satellites, signals and cells there are, so these places are worked out
-once, and a message is read by one gathering of 32-bit words.
+the level and on how many satellites and cells there are, which a stream repeats, so the places are
+worked out once (``layout_of``) and a message is read by gathering one 64-bit word a number.
 
 Source: RTCM 10403.3, tables 3.5-79 to 3.5-90.
 """
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from bdgw.rtcm.field import Field, flag, signed, unsigned
 from bdgw.rtcm.lock import FloatArray
-from bdgw.rtcm.observation import IntArray
+from bdgw.rtcm.observation import LIGHT_MS_M, IntArray
 
 __all__ = [
     "CELL_COLUMNS",
@@ -26,9 +26,10 @@ __all__ = [
     "HEAD_BITS",
     "MODULO_LEVELS",
     "SATELLITE_COLUMNS",
-    "Columns",
+    "CellLayout",
     "bits_needed",
-    "read_columns",
+    "layout_of",
+    "read_numbers",
 ]
 
 HEAD_BITS = 169
@@ -83,90 +84,95 @@ CELL_COLUMNS: dict[int, Rows] = {
 }
 """Fields of each cell by level, in the order of the wire."""
 
+_BITS_EACH = {
+    level: (
+        sum(field.bits for _, field in SATELLITE_COLUMNS[level]),
+        sum(field.bits for _, field in CELL_COLUMNS[level]),
+    )
+    for level in CELL_COLUMNS
+}
 _NEVER = -(1 << 40)
+_WORD_BITS = 64
+_WORD_BYTES = 8
+_IN_METRES = {"ms": LIGHT_MS_M}
 
 
-class Columns(NamedTuple):
-    """All numbers of a message by name: as on the wire, and scaled with NaN for absent."""
+class CellLayout(NamedTuple):
+    """Where and how each number of a message is read; every array has one element a number.
 
-    raw: dict[str, IntArray]
-    scaled: dict[str, FloatArray]
-
-
-class _Plan(NamedTuple):
-    """Where and how each number is read; every array has one element a number."""
+    ``parts`` tells which of the numbers are of a field: those of cells first, then those of
+    satellites. Scaled numbers are metres, metres a second and dB-Hz.
+    """
 
     byte: npt.NDArray[np.intp]
-    shift: IntArray
+    left: IntArray
+    right: IntArray
     mask: IntArray
-    sign: IntArray
     absent: IntArray
     times: FloatArray
-    slices: dict[str, slice]
+    parts: dict[str, slice]
 
 
-def bits_needed(level: int, n_satellites: int, n_signals: int, n_cells: int) -> int:
-    """Tell how many bits the payload of an MSM must have."""
-    satellite_bits = sum(field.bits for _, field in SATELLITE_COLUMNS[level])
-    cell_bits = sum(field.bits for _, field in CELL_COLUMNS[level])
-    return (
-        HEAD_BITS + n_satellites * n_signals + n_satellites * satellite_bits + n_cells * cell_bits
-    )
+def bits_needed(level: int, n_mask: int, n_satellites: int, n_cells: int) -> int:
+    """Tell how many bits the payload of an MSM must have; ``n_mask`` is that of its cell mask."""
+    of_satellite, of_cell = _BITS_EACH[level]
+    return HEAD_BITS + n_mask + n_satellites * of_satellite + n_cells * of_cell
 
 
-@lru_cache(maxsize=256)
-def _plan(level: int, n_satellites: int, n_cells: int, begin: int) -> _Plan:
-    starts: list[int] = []
-    fields: list[Field] = []
-    slices: dict[str, slice] = {}
-    at = begin
-    for rows, count in (
-        (SATELLITE_COLUMNS[level], n_satellites),
-        (CELL_COLUMNS[level], n_cells),
-    ):
+@lru_cache(maxsize=128)
+def layout_of(level: int, n_mask: int, n_satellites: int, n_cells: int) -> CellLayout:
+    """Work out where the numbers behind a cell mask of ``n_mask`` bits stand, and their scales."""
+    satellites, cells = SATELLITE_COLUMNS[level], CELL_COLUMNS[level]
+    at = HEAD_BITS + n_mask
+    begins = {}
+    for rows, count in ((satellites, n_satellites), (cells, n_cells)):
         for name, field in rows:
-            slices[name] = slice(len(starts), len(starts) + count)
-            starts += range(at, at + count * field.bits, field.bits)
-            fields += [field] * count
-            at += count * field.bits
-    width = np.array([field.bits for field in fields], dtype=np.int64)
-    start = np.array(starts, dtype=np.int64)
-    is_signed = np.array([field.sign == "signed" for field in fields], dtype=np.bool_)
-    return _Plan(
+            begins[name] = at
+            at += field.bits * count
+    counts = [n_cells] * len(cells) + [n_satellites] * len(satellites)
+    fields = [field for _, field in (*cells, *satellites)]
+    ends = np.cumsum(counts).tolist()
+    names = [name for name, _ in (*cells, *satellites)]
+    start = np.concatenate(
+        [
+            begins[name] + field.bits * np.arange(count)
+            for name, field, count in zip(names, fields, counts, strict=True)
+        ]
+    )
+    right = [_WORD_BITS - field.bits for field in fields]
+    mask = [-1 if field.sign == "signed" else (1 << field.bits) - 1 for field in fields]
+    absent = [_NEVER if field.absent is None else field.absent for field in fields]
+    times = [field.times / field.per * _IN_METRES.get(field.unit, 1.0) for field in fields]
+    return CellLayout(
         byte=(start >> 3).astype(np.intp),
-        shift=32 - width - (start & 7),
-        mask=(1 << width) - 1,
-        sign=np.where(is_signed, 1 << (width - 1), 0),
-        absent=np.array(
-            [_NEVER if field.absent is None else field.absent for field in fields],
-            dtype=np.int64,
-        ),
-        times=np.array([field.times / field.per for field in fields], dtype=np.float64),
-        slices=slices,
+        left=start & 7,
+        right=np.repeat(np.array(right), counts),
+        mask=np.repeat(np.array(mask), counts),
+        absent=np.repeat(np.array(absent), counts),
+        times=np.repeat(np.array(times), counts),
+        parts={
+            name: slice(end - count, end)
+            for name, end, count in zip(names, ends, counts, strict=True)
+        },
     )
 
 
-def read_columns(
-    payload: bytes, level: int, n_satellites: int, n_signals: int, n_cells: int
-) -> Columns:
-    """Read all numbers behind the cell mask; the payload must be long enough.
+def read_numbers(payload: bytes, layout: CellLayout) -> tuple[IntArray, FloatArray]:
+    """Read all numbers: as on the wire, and scaled with NaN for absent.
 
-    No field is wider than 24 bits, so each lies within the 32-bit word at its first byte.
+    The payload must be long enough. No field is wider than 24 bits, so each lies within the
+    64-bit word at its first byte.
     """
-    plan = _plan(level, n_satellites, n_cells, HEAD_BITS + n_satellites * n_signals)
-    # Overlapping big-endian words, one at each byte; the padding lets the last ones be whole.
-    words: npt.NDArray[np.uint32] = np.ndarray(
-        (len(payload) + 1,), ">u4", payload + b"\0\0\0\0", 0, (1,)
+    # Words that overlap, one at each byte. The payload is turned round and walked backwards, so
+    # that its big-endian words are native ones on a little-endian machine.
+    n_bytes = len(payload)
+    words: npt.NDArray[np.int64] = np.ndarray(
+        (n_bytes,), "<i8", bytes(_WORD_BYTES) + payload[::-1], n_bytes, (-1,)
     )
-    raw = words[plan.byte].astype(np.int64)
-    raw >>= plan.shift
-    raw &= plan.mask
-    raw ^= plan.sign
-    raw -= plan.sign
-    scaled = raw * plan.times
-    scaled[raw == plan.absent] = math.nan
-    slices = plan.slices
-    return Columns(
-        {name: raw[part] for name, part in slices.items()},
-        {name: scaled[part] for name, part in slices.items()},
-    )
+    raw = words[layout.byte]
+    raw <<= layout.left
+    raw >>= layout.right
+    raw &= layout.mask
+    scaled = raw * layout.times
+    scaled[raw == layout.absent] = math.nan
+    return raw, scaled

@@ -116,10 +116,10 @@ def decode(frame: bytes) -> Message:
     """
     number = message_number(frame)
     payload = payload_of(frame)
-    if number is None or number not in DECODED_NUMBERS:
+    if number not in DECODED_NUMBERS or number is None:
         return Unsupported(number, payload)
-    codec = _CODECS.get(number)
     try:
+        codec = _CODECS.get(number)
         if codec is None:
             return decode_msm(number, payload)
         reader = BitReader(payload)

@@ -14,45 +14,54 @@ import numpy as np
 
 from bdgw.errors import DecodeError
 from bdgw.rtcm.cell import (
+    CELL_COLUMNS,
     FINE_LEVELS,
     HEAD_BITS,
     MODULO_LEVELS,
+    CellLayout,
     bits_needed,
-    read_columns,
+    layout_of,
+    read_numbers,
 )
 from bdgw.rtcm.head import MSM_SYSTEMS, msm_epoch
 from bdgw.rtcm.lock import LOCK_4_S, LOCK_10_S, FloatArray
-from bdgw.rtcm.observation import LIGHT_MS_M, MAX_CELLS, IntArray, Observations
+from bdgw.rtcm.observation import LIGHT_MS_M, MAX_CELLS, BoolArray, IntArray, Observations
 from bdgw.rtcm.signal import Signal, glonass_frequency_hz, ids_of_mask, satellite_name, signal_of
 
 __all__ = ["decode_msm"]
 
-_UNKNOWN_INFO = 15
+_N_RANGES = {
+    level: sum(name in ("code", "phase") for name, _ in rows)
+    for level, rows in CELL_COLUMNS.items()
+}
+_N_INFO = 16
+_KNOWN_INFO = 14
+"""DF419: 14 and 15 say nothing."""
+_WITH_MASK_BYTES = (HEAD_BITS + MAX_CELLS + 7) // 8
+_REST_BITS = _WITH_MASK_BYTES * 8 - HEAD_BITS
 _HEAD_BYTES = (HEAD_BITS + 7) // 8
 
 
 class _Shape(NamedTuple):
-    """What three masks mean; its arrays are shared by all messages with the same masks."""
+    """What number and masks mean; its arrays are shared by all messages with the same masks."""
 
+    needed_bits: int
+    layout: CellLayout
+    system: str
     satellites: tuple[str, ...]
     signals: tuple[Signal, ...]
     satellite_index: IntArray
     signal_index: IntArray
+    range_owners: IntArray
+    """The satellite of each code and then of each phase, as far as the level has them."""
     frequency_hz: FloatArray
-
-
-# GLONASS carriers by raw extended information; 14 and 15 say nothing.
-_GLONASS_HZ = {
-    code: np.array(
-        [
-            glonass_frequency_hz(code, info - 7) if info < 14 else math.nan
-            for info in range(_UNKNOWN_INFO + 1)
-        ],
-        dtype=np.float64,
-    )
-    for code in ("1C", "1P", "2C", "2P")
-}
-_NO_GLONASS_HZ = np.full(_UNKNOWN_INFO + 1, math.nan)
+    by_info: FloatArray | None
+    """GLONASS: carriers of all signals, sixteen each, by the raw word of the satellite."""
+    info_begin: IntArray
+    """Where the carriers of each cell's signal begin in ``by_info``."""
+    lock_table: FloatArray
+    nothing: FloatArray
+    range_modulus_m: float | None
 
 
 def decode_msm(number: int, payload: bytes) -> Observations:
@@ -62,112 +71,121 @@ def decode_msm(number: int, payload: bytes) -> Observations:
         DecodeError: the payload is shorter than its masks ask for, or they ask for more than 64
             cells.
     """
-    if len(payload) < _HEAD_BYTES:
-        raise DecodeError("the payload ends within the MSM header", bit=len(payload) * 8)
     n_bits = len(payload) * 8
-    head = int.from_bytes(payload[:_HEAD_BYTES], "big") >> (_HEAD_BYTES * 8 - HEAD_BITS)
+    if n_bits < HEAD_BITS:
+        raise DecodeError("the payload ends within the MSM header", bit=n_bits)
+    bits = int.from_bytes(payload[:_WITH_MASK_BYTES].ljust(_WITH_MASK_BYTES, b"\0"), "big")
+    head = bits >> _REST_BITS
     satellite_mask, signal_mask = head >> 32 & 0xFFFFFFFFFFFFFFFF, head & 0xFFFFFFFF
     n_satellites, n_signals = satellite_mask.bit_count(), signal_mask.bit_count()
     n_mask = n_satellites * n_signals
     if n_mask > MAX_CELLS:
         raise DecodeError(f"{n_satellites} satellites times {n_signals} signals", bit=HEAD_BITS)
-    end = HEAD_BITS + n_mask
-    if n_bits < end:
+    if n_bits < HEAD_BITS + n_mask:
         raise DecodeError("the payload ends within the cell mask", bit=HEAD_BITS)
-    n_bytes = (end + 7) // 8
-    cell_mask = int.from_bytes(payload[:n_bytes], "big") >> (n_bytes * 8 - end)
-    cell_mask &= (1 << n_mask) - 1
-    level = number % 10
-    system = MSM_SYSTEMS[number // 10]
-    needed = bits_needed(level, n_satellites, n_signals, cell_mask.bit_count())
-    if n_bits < needed:
-        raise DecodeError(f"the masks ask for {needed} bits, there are {n_bits}", bit=end)
-    shape = _shape(system, satellite_mask, signal_mask, cell_mask)
+    cell_mask = bits >> (_REST_BITS - n_mask) & ((1 << n_mask) - 1)
+    shape = _shape(number, satellite_mask, signal_mask, cell_mask)
+    if n_bits < shape.needed_bits:
+        raise DecodeError(
+            f"the masks ask for {shape.needed_bits} bits, there are {n_bits}",
+            bit=HEAD_BITS + n_mask,
+        )
     return _observations(number, head, payload, shape)
 
 
 def _observations(number: int, head: int, payload: bytes, shape: _Shape) -> Observations:
-    level = number % 10
-    system = MSM_SYSTEMS[number // 10]
-    n_cells = len(shape.satellite_index)
-    raw, scaled = read_columns(payload, level, len(shape.satellites), len(shape.signals), n_cells)
-    rough_ms = scaled["rough_mod"]
-    if "rough_int" in scaled:
-        rough_ms = rough_ms + scaled["rough_int"]
-    of_cell = shape.satellite_index
-    rough_of_cell_ms = rough_ms[of_cell]
-    nothing = np.full(n_cells, math.nan)
-    rough_rate = scaled.get("rough_rate")
-    info = raw.get("info")
+    raw, scaled = read_numbers(payload, shape.layout)
+    parts = shape.layout.parts
+    owners = shape.satellite_index
+    rough_m = scaled[parts["rough_mod"]]
+    if "rough_int" in parts:
+        rough_m = rough_m + scaled[parts["rough_int"]]
+    # Code and phase stand side by side in front of all others.
+    ranges_m = scaled[: len(shape.range_owners)] + rough_m[shape.range_owners]
+    pseudorange_m = phase_range_m = phase_rate_m_s = lock_s = cn0_dbhz = shape.nothing
+    is_half_cycle: BoolArray | None = None
+    rough_rate_m_s = extended_info = None
+    frequency_hz = shape.frequency_hz
+    if "code" in parts:
+        pseudorange_m = ranges_m[parts["code"]]
+    if "phase" in parts:
+        phase_range_m = ranges_m[parts["phase"]]
+        lock_s = shape.lock_table[raw[parts["lock"]]]
+        is_half_cycle = raw[parts["half"]].astype(np.bool_)
+    if "cnr" in parts:
+        cn0_dbhz = scaled[parts["cnr"]]
+    if "rate" in parts:
+        rough_rate_m_s = scaled[parts["rough_rate"]]
+        phase_rate_m_s = scaled[parts["rate"]] + rough_rate_m_s[owners]
+        extended_info = raw[parts["info"]]
+        if shape.by_info is not None:
+            frequency_hz = shape.by_info[shape.info_begin + extended_info[owners]]
+    top = head >> 96
     return Observations(
         number=number,
-        station=head >> 145 & 0xFFF,
-        system=system,
-        epoch=msm_epoch(system, head >> 115 & 0x3FFFFFFF),
-        has_more=bool(head >> 114 & 1),
-        iods=head >> 111 & 7,
-        clock_steering=head >> 102 & 3,
-        external_clock=head >> 100 & 3,
-        is_divergence_free=bool(head >> 99 & 1),
-        smoothing_interval=head >> 96 & 7,
-        range_modulus_m=LIGHT_MS_M if level in MODULO_LEVELS else None,
+        station=top >> 49 & 0xFFF,
+        system=shape.system,
+        epoch=msm_epoch(shape.system, top >> 19 & 0x3FFFFFFF),
+        has_more=top >> 18 & 1 == 1,
+        iods=top >> 15 & 7,
+        clock_steering=top >> 6 & 3,
+        external_clock=top >> 4 & 3,
+        is_divergence_free=top >> 3 & 1 == 1,
+        smoothing_interval=top & 7,
+        range_modulus_m=shape.range_modulus_m,
         satellites=shape.satellites,
         signals=shape.signals,
-        extended_info=info,
-        rough_range_m=rough_ms * LIGHT_MS_M,
-        rough_rate_m_s=rough_rate,
-        satellite_index=of_cell,
+        extended_info=extended_info,
+        rough_range_m=rough_m,
+        rough_rate_m_s=rough_rate_m_s,
+        satellite_index=shape.satellite_index,
         signal_index=shape.signal_index,
-        pseudorange_m=_range_m(rough_of_cell_ms, scaled.get("code"), nothing),
-        phase_range_m=_range_m(rough_of_cell_ms, scaled.get("phase"), nothing),
-        phase_rate_m_s=(nothing if rough_rate is None else rough_rate[of_cell] + scaled["rate"]),
-        lock_s=_lock_s(level, raw.get("lock"), nothing),
-        cn0_dbhz=scaled.get("cnr", nothing),
-        frequency_hz=_frequency_hz(system, shape, info),
-        is_half_cycle=raw["half"] != 0 if "half" in raw else None,
+        pseudorange_m=pseudorange_m,
+        phase_range_m=phase_range_m,
+        phase_rate_m_s=phase_rate_m_s,
+        lock_s=lock_s,
+        cn0_dbhz=cn0_dbhz,
+        frequency_hz=frequency_hz,
+        is_half_cycle=is_half_cycle,
     )
 
 
-def _range_m(rough_ms: FloatArray, fine_ms: FloatArray | None, nothing: FloatArray) -> FloatArray:
-    if fine_ms is None:
-        return nothing
-    range_m: FloatArray = (rough_ms + fine_ms) * LIGHT_MS_M
-    return range_m
-
-
-def _lock_s(level: int, lock: IntArray | None, nothing: FloatArray) -> FloatArray:
-    if lock is None:
-        return nothing
-    return (LOCK_10_S if level in FINE_LEVELS else LOCK_4_S)[lock]
-
-
-def _frequency_hz(system: str, shape: _Shape, info: IntArray | None) -> FloatArray:
-    if system != "R" or info is None:
-        return shape.frequency_hz
-    # By signal and raw word of the satellite.
-    carriers = np.array([_GLONASS_HZ.get(s.code or "", _NO_GLONASS_HZ) for s in shape.signals])
-    if not len(carriers):
-        return shape.frequency_hz
-    frequency_hz: FloatArray = carriers[shape.signal_index, info[shape.satellite_index]]
-    return frequency_hz
-
-
-@lru_cache(maxsize=512)
-def _shape(system: str, satellite_mask: int, signal_mask: int, cell_mask: int) -> _Shape:
+@lru_cache(maxsize=128)
+def _shape(number: int, satellite_mask: int, signal_mask: int, cell_mask: int) -> _Shape:
+    level = number % 10
+    system = MSM_SYSTEMS[number // 10]
     satellite_ids = ids_of_mask(satellite_mask, 64)
     signals = tuple(signal_of(system, i) for i in ids_of_mask(signal_mask, 32))
     n_mask = len(satellite_ids) * len(signals)
-    cells = [place - 1 for place in ids_of_mask(cell_mask, n_mask)]
-    satellite_index = np.array([cell // len(signals) for cell in cells], dtype=np.int64)
-    signal_index = np.array([cell % len(signals) for cell in cells], dtype=np.int64)
+    cells = np.array([place - 1 for place in ids_of_mask(cell_mask, n_mask)], dtype=np.int64)
+    satellite_index, signal_index = np.divmod(cells, max(len(signals), 1))
     by_signal = [math.nan if s.frequency_hz is None else s.frequency_hz for s in signals]
-    frequency_hz = np.array([by_signal[i] for i in signal_index.tolist()], dtype=np.float64)
-    for array in (satellite_index, signal_index, frequency_hz):
+    frequency_hz = np.array(by_signal, dtype=np.float64)[signal_index]
+    nothing = np.full(len(cells), math.nan)
+    for array in (satellite_index, signal_index, frequency_hz, nothing):
         array.flags.writeable = False
     return _Shape(
-        tuple(satellite_name(system, i) for i in satellite_ids),
-        signals,
-        satellite_index,
-        signal_index,
-        frequency_hz,
+        needed_bits=bits_needed(level, n_mask, len(satellite_ids), len(cells)),
+        layout=layout_of(level, n_mask, len(satellite_ids), len(cells)),
+        system=system,
+        satellites=tuple(satellite_name(system, i) for i in satellite_ids),
+        signals=signals,
+        satellite_index=satellite_index,
+        signal_index=signal_index,
+        range_owners=np.tile(satellite_index, _N_RANGES[level]),
+        frequency_hz=frequency_hz,
+        by_info=_carriers(signals) if system == "R" else None,
+        info_begin=signal_index * _N_INFO,
+        lock_table=LOCK_10_S if level in FINE_LEVELS else LOCK_4_S,
+        nothing=nothing,
+        range_modulus_m=LIGHT_MS_M if level in MODULO_LEVELS else None,
     )
+
+
+def _carriers(signals: tuple[Signal, ...]) -> FloatArray:
+    carriers = [
+        glonass_frequency_hz(signal.code, info - 7) if info < _KNOWN_INFO else None
+        for signal in signals
+        for info in range(_N_INFO)
+    ]
+    return np.array([math.nan if hz is None else hz for hz in carriers], dtype=np.float64)

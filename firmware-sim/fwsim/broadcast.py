@@ -7,7 +7,8 @@ finds the satellites exactly where the observations put them. At a change of eph
 moves by that rounding: centimetres, with GLONASS decimetres.
 
 The ephemeris of an instant is the one with the nearest reference time: even hours for GPS, hours
-for BeiDou and QZSS, multiples of 10 minutes for Galileo, 15 and 45 minutes for GLONASS.
+for BeiDou and QZSS, 15 and 45 minutes for GLONASS. Galileo's is the latest full ten minutes, never
+in the future, which engines refuse.
 """
 
 import math
@@ -78,7 +79,7 @@ class Satellite:
         return GLONASS_CHANNELS[self.prn - 1] if self.system is System.GLONASS else None
 
     def ephemeris(self, gpst_ns: int) -> Ephemeris:
-        """Return the ephemeris of an instant: the one with the nearest reference time."""
+        """Return the ephemeris in force at an instant."""
         issue = _issue(self.system, gpst_ns)
         if self._issued is None or self._issued[0] != issue:
             found = self._kepler(issue) if self._elements is not None else self._glonass(issue)
@@ -176,6 +177,8 @@ def _issue(system: System, gpst_ns: int) -> int:
     step_ns = ISSUE_S[system] * NS_PER_S
     if system is System.GLONASS:
         return glonass_ns(gpst_ns) // step_ns
+    if system is System.GALILEO:
+        return gpst_ns // step_ns
     own_ns = bdt_ns(gpst_ns) if system is System.BEIDOU else gpst_ns
     return (own_ns + step_ns // 2) // step_ns
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from fwsim.ban import BanPolicy
 from fwsim.caster_door import Door, Mount
 from fwsim.caster_fault import KINDS as FAULTS
+from fwsim.caster_line import Line
 from fwsim.caster_outlet import Outlet, Tell, Time
 from fwsim.caster_session import Session
 from fwsim.caster_spec import ANY_MOUNT, CasterSpec, Event, check_change
@@ -58,6 +59,8 @@ class SimCaster:
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[asyncio.Server] = []
         self._ports: dict[bool, int] = {}
+        self._bound: dict[bool, socket.socket] = {}
+        self._holders: list[socket.socket] = []
         self._tls: ssl.SSLContext | None = None
 
     @property
@@ -112,7 +115,9 @@ class SimCaster:
         if self.spec.tls_port is not None:
             self._tls = self._tls_context()
             self._ports[True] = self.spec.tls_port
-        await self._serve(self._bind())
+        self._reserve()
+        self._bound = self._bind()
+        await self._serve(self._bound)
         for event in self.spec.timeline:
             self._spawn(self._happen(event))
 
@@ -129,6 +134,8 @@ class SimCaster:
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
+        for holder in self._holders:
+            holder.close()
 
     def change(self, mount: str, action: str, **parameters: object) -> None:
         """Let something go wrong, or right again: a fault, a dialect or an action by name.
@@ -145,7 +152,8 @@ class SimCaster:
         """
         fault = check_change(action, parameters)
         chosen = list(self.mounts.values()) if mount == ANY_MOUNT else [self.mounts[mount]]
-        self.say({"event": "change", "mount": mount, "action": action, **parameters})
+        at_s = round(self.now_s() - self.start_s, 3)
+        self.say({"event": "change", "at_s": at_s, "mount": mount, "action": action, **parameters})
         if action in {"refuse", "accept", "restart"}:
             self._change_door(action, parameters)
             return
@@ -219,34 +227,54 @@ class SimCaster:
 
     def _open_door(self) -> None:
         # Bound here and now: who connects next is in the backlog, not refused.
-        if not self._servers:
-            self._spawn(self._serve(self._bind()))
+        if not self._bound:
+            self._bound = self._bind()
+            self._spawn(self._serve(self._bound))
 
     def _close_door(self) -> None:
         for server in self._servers:
             server.close()
+        for listener in self._bound.values():
+            listener.close()
         self._servers.clear()
+        self._bound = {}
+
+    def _reserve(self) -> None:
+        """Hold the ports as long as the caster lives, listening or not.
+
+        A port that nobody holds may be taken, even by a client that then connects to itself.
+        """
+        for is_tls, port in self._ports.items():
+            holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            self._holders.append(holder)
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            holder.bind((self.spec.host, port))
+            self._ports[is_tls] = holder.getsockname()[1]
 
     def _bind(self) -> dict[bool, socket.socket]:
         bound = {}
         for is_tls, port in self._ports.items():
             bound[is_tls] = socket.create_server((self.spec.host, port), backlog=BACKLOG)
-            # A port chosen by the system stays the same through refuse and accept.
-            self._ports[is_tls] = bound[is_tls].getsockname()[1]
         return bound
 
     async def _serve(self, bound: Mapping[bool, socket.socket]) -> None:
         for is_tls, listener in bound.items():
-            context = self._tls if is_tls else None
-            self._servers.append(
-                await asyncio.start_server(
-                    self._accept, sock=listener, ssl=context, backlog=BACKLOG
-                )
+            if bound is not self._bound:
+                return
+            # Known before it serves: a door that closes meanwhile takes it along.
+            server = await asyncio.start_server(
+                self._accept,
+                sock=listener,
+                ssl=self._tls if is_tls else None,
+                backlog=BACKLOG,
+                start_serving=False,
             )
+            self._servers.append(server)
+            await server.start_serving()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._n_sessions += 1
-        session = Session(self._n_sessions, self, reader, writer, seed=self.spec.seed)
+        session = Session(self._n_sessions, self, Line(reader, writer), seed=self.spec.seed)
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a session runs in a task")

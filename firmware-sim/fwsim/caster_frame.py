@@ -42,10 +42,10 @@ def cut_frames(data: bytes) -> Iterator[bytes]:
     """Yield the valid frames of a recording in order; other bytes are passed over."""
     at = data.find(PREAMBLE)
     while 0 <= at <= len(data) - HEAD_BYTES - CRC_BYTES:
-        # The six bits after the preamble are reserved, and some writers set them.
-        size = HEAD_BYTES + ((data[at + 1] & 0x03) << 8 | data[at + 2]) + CRC_BYTES
+        size = HEAD_BYTES + (data[at + 1] << 8 | data[at + 2]) + CRC_BYTES
         frame = data[at : at + size]
-        if len(frame) == size and crc24q(frame) == 0:
+        # The six bits after the preamble are reserved and zero.
+        if not data[at + 1] & 0xFC and len(frame) == size and crc24q(frame) == 0:
             yield frame
             at = data.find(PREAMBLE, at + size)
         else:

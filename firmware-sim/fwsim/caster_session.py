@@ -1,34 +1,22 @@
 """One connection to the caster: request in, answer out, then data out and GGA in."""
 
 import asyncio
-import contextlib
 import random
-import socket
 import ssl
-import struct
 from typing import Protocol
 
 from fwsim.ban import BanPolicy, Offence
 from fwsim.caster_door import Door, Mount, Outcome, Verdict
 from fwsim.caster_fault import Batch
+from fwsim.caster_line import Line
 from fwsim.caster_outlet import Outlet
-from fwsim.caster_request import (
-    MAX_HEAD_BYTES,
-    MalformedError,
-    Request,
-    read_gga,
-    read_request,
-)
-from fwsim.reply import chunked, refusal_answer
+from fwsim.caster_request import MalformedError, Request, read_gga, read_request
+from fwsim.reply import chunk, chunked, refusal_answer
 
-HEAD_TIMEOUT_S = 15.0
 MUTE_S = 120.0
-FAREWELL_S = 1.0
-READ_BYTES = 4096
 MAX_LINE_BYTES = 512
 # A client that leaves this much unread is as good as gone.
 MAX_UNSENT_BYTES = 1 << 20
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class House(Protocol):
@@ -67,8 +55,7 @@ class Session:
         self,
         number: int,
         house: House,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
+        line: Line,
         *,
         seed: str,
     ) -> None:
@@ -77,16 +64,10 @@ class Session:
         self._mount: Mount | None = None
         self.bytes_sent = 0
         self.n_ggas = 0
-        peer = writer.get_extra_info("peername")
-        self.address = str(peer[0]) if peer else "unknown"
+        self.address = line.address
         self.account: str | None = None
         self._house = house
-        self._reader = reader
-        self._writer = writer
-        plain = writer.get_extra_info("socket")
-        if plain is not None:
-            # The event loop does this only for sockets that were made with their protocol number.
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._line = line
         self._rng = random.Random(f"session:{seed}:{number}")  # noqa: S311 - reproducible
         self._is_chunked = False
         self._is_open = True
@@ -115,23 +96,15 @@ class Session:
         except (OSError, asyncio.IncompleteReadError, ssl.SSLError):
             self._reason = "connection lost"
         finally:
-            self._writer.close()
-            with contextlib.suppress(OSError, ssl.SSLError):
-                await self._writer.wait_closed()
+            await self._line.closed()
 
     def close(self, reason: str, *, is_reset: bool = False) -> None:
         """End it from the caster's side, in good order or with a reset."""
         self._reason = reason
         self._is_open = False
-        transport = self._writer.transport
-        if is_reset:
-            plain: socket.socket | None = self._writer.get_extra_info("socket")
-            if plain is not None:
-                with contextlib.suppress(OSError):
-                    plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-            transport.abort()
-        else:
-            transport.close()
+        if self._is_chunked and not is_reset:
+            self._line.send(chunk(b""))
+        self._line.close(is_reset=is_reset)
 
     def deliver(self, batch: Batch) -> None:
         """Send what left the mount, unless this client does not deserve it now."""
@@ -140,12 +113,12 @@ class Session:
         data = batch.data
         if self._is_chunked:
             data = chunked(data, self._borders(batch))
-        self._writer.write(data)
+        self._line.send(data)
         if self._first_data_s is None:
             self._first_data_s = self._house.now_s()
         self.bytes_sent += len(batch.data)
         self.mount.bytes_sent += len(batch.data)
-        if self._writer.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+        if self._line.unsent_bytes > MAX_UNSENT_BYTES:
             self._house.n_slow += 1
             self.close("too slow", is_reset=True)
 
@@ -172,7 +145,7 @@ class Session:
         if self._house.policy.is_banned(self.address, self._begin_s):
             self._say("turned_away", address=self.address)
             return
-        head, rest = await self._read_head()
+        head, rest = await self._line.read_head()
         if not head:
             self._house.policy.failed(self.address, self._house.now_s())
             self._say("request", address=self.address, outcome="none")
@@ -191,7 +164,7 @@ class Session:
         self._house.policy.offended(self.address, Offence.MALFORMED, now_s)
         self._say("request", address=self.address, outcome="malformed", reason=reason)
         self._say("offence", kind=str(Offence.MALFORMED), address=self.address)
-        await self._send_last(refusal_answer("malformed", ""))
+        await self._line.send_last(refusal_answer("malformed", ""))
 
     async def _follow(self, request: Request, verdict: Verdict, rest: bytes) -> None:
         pace = self._house.find(request.mount)
@@ -203,27 +176,12 @@ class Session:
         elif verdict.outcome == Outcome.STREAM:
             await self._stream(request, verdict, rest, drip_s)
         else:
-            await self._send_last(verdict.answer, drip_s)
+            await self._line.send_last(verdict.answer, drip_s)
 
     async def _be_mute(self, verdict: Verdict) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(MUTE_S):
-                while await self._reader.read(READ_BYTES):
-                    pass
+        await self._line.swallow(MUTE_S)
         if verdict.attempt is not None:
             self._house.policy.ended(verdict.attempt, self._house.now_s(), good_s=0.0)
-
-    async def _send_last(self, answer: bytes, drip_s: float = 0.0) -> None:
-        """Send an answer so that it arrives: unread input would turn the close into a reset."""
-        if not answer:
-            return
-        await self._send_slowly(answer, drip_s)
-        with contextlib.suppress(OSError, TimeoutError, NotImplementedError):
-            if self._writer.can_write_eof():
-                self._writer.write_eof()
-            async with asyncio.timeout(FAREWELL_S):
-                while await self._reader.read(READ_BYTES):
-                    pass
 
     async def _stream(self, request: Request, verdict: Verdict, rest: bytes, drip_s: float) -> None:
         self._mount = self._house.find(request.mount)
@@ -232,7 +190,7 @@ class Session:
         self.account = attempt.account if attempt else None
         self._house.door.entered(self.account)
         try:
-            await self._send_slowly(verdict.answer, drip_s)
+            await self._line.send_slowly(verdict.answer, drip_s)
             if not self.mount.needs_gga:
                 self._join()
             header = request.headers.get("ntrip-gga")
@@ -256,29 +214,6 @@ class Session:
                 ggas=self.n_ggas,
             )
 
-    async def _send_slowly(self, answer: bytes, drip_s: float) -> None:
-        if not drip_s:
-            self._writer.write(answer)
-            await self._writer.drain()
-            return
-        for i in range(len(answer)):
-            self._writer.write(answer[i : i + 1])
-            await self._writer.drain()
-            await asyncio.sleep(drip_s)
-
-    async def _read_head(self) -> tuple[bytes, bytes]:
-        """Read up to the blank line; what came behind it is returned too."""
-        data = b""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(HEAD_TIMEOUT_S):
-                while b"\r\n\r\n" not in data and len(data) < MAX_HEAD_BYTES:
-                    part = await self._reader.read(READ_BYTES)
-                    if not part:
-                        break
-                    data += part
-        head, blank, rest = data.partition(b"\r\n\r\n")
-        return head + blank, rest
-
     async def _listen_for(self, rest: bytes, life_s: float | None) -> None:
         try:
             async with asyncio.timeout(life_s):
@@ -294,7 +229,7 @@ class Session:
             for line in lines:
                 self._hear(line)
             data = data[-MAX_LINE_BYTES:]
-            part = await self._reader.read(READ_BYTES)
+            part = await self._line.read()
             if not part:
                 return
             data += part

@@ -30,6 +30,8 @@ CLOCK_OFFSET_S = 4e-7
 CLOCK_SWING_S = 1e-7
 CLOCK_PERIOD_S = 900.0
 RATE_STEP_S = 0.1
+# Each round of the travel time is a hundred thousand times better than the one before.
+TRAVEL_TOLERANCE_S = 1e-11
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,7 @@ class Sight:
     """Geometry of one satellite: range without atmosphere, place in the sky, satellite clock."""
 
     range_m: float
+    travel_s: float
     satellite_clock_s: float
     elevation_deg: float
     azimuth_deg: float
@@ -94,17 +97,18 @@ class Antenna:
         """Earth-fixed position."""
         return self.horizon.x_m, self.horizon.y_m, self.horizon.z_m
 
-    def sight(self, eph: Ephemeris, since_toe_s: float) -> Sight:
-        """Look at a satellite; the time is that of reception."""
-        travel_s = 0.075
+    def sight(self, eph: Ephemeris, since_toe_s: float, travel_s: float = 0.1) -> Sight:
+        """Look at a satellite; the time is that of reception, ``travel_s`` a first guess."""
         here = self.ecef_m
-        for _ in range(4):
-            seen = turned(eph.position_m(since_toe_s - travel_s), EARTH_RATE_RAD_S * travel_s)
+        guess_s = math.inf
+        while abs(guess_s - travel_s) > TRAVEL_TOLERANCE_S:
+            guess_s = travel_s
+            seen = turned(eph.position_m(since_toe_s - guess_s), EARTH_RATE_RAD_S * guess_s)
             range_m = math.dist(seen, here)
             travel_s = range_m / SPEED_OF_LIGHT_M_S
         elevation_deg, azimuth_deg = self.horizon.look(seen)
         clock_s = eph.clock_s(since_toe_s - travel_s)
-        return Sight(range_m, clock_s, elevation_deg, azimuth_deg)
+        return Sight(range_m, travel_s, clock_s, elevation_deg, azimuth_deg)
 
 
 def turned(point_m: Vector, angle_rad: float) -> Vector:
@@ -167,7 +171,7 @@ class Observer:
             self._arcs.pop(name, None)
             return None
         arc = self._arcs.setdefault(name, Arc(gpst_ns))
-        rate_m_s = self._rate_m_s(antenna, eph, gpst_ns, since_toe_s)
+        rate_m_s = self._rate_m_s(antenna, eph, gpst_ns, since_toe_s, sight.travel_s)
         elevation, azimuth = math.radians(sight.elevation_deg), math.radians(sight.azimuth_deg)
         horizon = antenna.horizon
         tow_s = gpst_ns / NS_PER_S % WEEK_S
@@ -211,11 +215,11 @@ class Observer:
         )
 
     def _rate_m_s(
-        self, antenna: Antenna, eph: Ephemeris, gpst_ns: int, since_toe_s: float
+        self, antenna: Antenna, eph: Ephemeris, gpst_ns: int, since_toe_s: float, travel_s: float
     ) -> float:
         """Return how fast the pseudorange grows."""
-        ahead = antenna.sight(eph, since_toe_s + RATE_STEP_S)
-        behind = antenna.sight(eph, since_toe_s - RATE_STEP_S)
+        ahead = antenna.sight(eph, since_toe_s + RATE_STEP_S, travel_s)
+        behind = antenna.sight(eph, since_toe_s - RATE_STEP_S, travel_s)
         apparent_m_s = (_apparent_m(ahead) - _apparent_m(behind)) / (2.0 * RATE_STEP_S)
         half_ns = NS_PER_S // 2
         slope = self.receiver_clock_s(gpst_ns + half_ns) - self.receiver_clock_s(gpst_ns - half_ns)

@@ -1,4 +1,5 @@
 import asyncio
+import random
 import socket
 
 import pytest
@@ -393,6 +394,21 @@ async def test_passwords_in_the_clear_are_said(rig):
     assert not (await rig(host="0.0.0.0", users=UserTable())).snapshot().has_clear_passwords
 
 
+async def test_an_empty_host_is_both_families(rig):
+    made = await rig(host="")
+    hosts = {"127.0.0.1": "127.0.0.1:"}
+    if socket.has_dualstack_ipv6():
+        hosts["::1"] = "[::1]:"
+    for host, shown in hosts.items():
+        reader, writer = await asyncio.open_connection(host, made.port)
+        writer.write(f"GET /OPEN HTTP/1.0\r\n{NTRIP}\r\n".encode())
+        assert await reader.readexactly(14) == b"ICY 200 OK\r\n\r\n"
+        assert made.clients()[0].peer.startswith(shown)
+        writer.close()
+        await writer.wait_closed()
+        await made.has_clients(0)
+
+
 async def test_a_taken_port_is_shown_and_tried_again(rig):
     taken = await rig()
     spec = CasterSpec(host="127.0.0.1", port=taken.port, mounts=MOUNTS)
@@ -417,3 +433,45 @@ async def test_the_answer_survives_what_the_peer_still_sends(rig):
     made = await rig()
     peer = await made.dial(b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 5000)
     assert (await peer.rest()).startswith(b"HTTP/1.1 431 ")
+
+
+async def test_a_mistake_behind_the_caster_ends_it_and_is_not_swallowed(rig):
+    class MistakeError(Exception):
+        pass
+
+    def fail(mount: str, data: bytes, now: float) -> None:
+        raise MistakeError
+
+    made = await rig()
+    caster = Caster(made.spec, users=USERS, on_push=fail, clock=made.clock)
+    task = asyncio.create_task(caster.run())
+    await until(lambda: caster.snapshot(0.0).bound_port)
+    _, writer = await asyncio.open_connection("127.0.0.1", caster.snapshot(0.0).bound_port)
+    writer.write(f"SOURCE {PUSH_PASSWORD} /PUSH\r\n\r\n".encode() + frame(1))
+    with pytest.raises(ExceptionGroup) as raised:
+        await asyncio.wait_for(task, 10.0)
+    assert isinstance(raised.value.exceptions[0], MistakeError)
+    writer.close()
+
+
+async def test_noise_on_many_connections_harms_nobody(rig):
+    made = await rig(max_per_address=200)
+    client = await made.listen()
+    rng = random.Random(7)
+    starts = [
+        b"",
+        f"GET /BASE HTTP/1.0\r\n{NTRIP}{basic()}\r\n".encode(),
+        f"SOURCE {PUSH_PASSWORD} /PUSH\r\n\r\n".encode(),
+        f"POST /PUSH HTTP/1.1\r\n{V2}Transfer-Encoding: chunked\r\n\r\n".encode(),
+    ]
+    peers = []
+    for number in range(100):
+        junk = rng.randbytes(rng.randrange(1, 3000))
+        peers.append(await made.dial(starts[number % 4] + junk))
+        made.feed("BASE", frame(number))
+    expected = b"".join(frame(number) for number in range(100))
+    assert await client.read(len(expected)) == expected
+    for peer in peers:
+        await peer.close()
+    await made.has_clients(1)
+    await until(lambda: made.snapshot().n_connections == 1)

@@ -202,6 +202,21 @@ def test_a_receiver_that_is_an_hour_wrong_does_not_overrule_a_right_host():
     assert freshness.basis is Basis.HOST
 
 
+def test_a_receiver_that_replays_another_year_disturbs_nothing():
+    years_ns = 500 * 7 * 86_400 * SECOND_NS - 200_000 * SECOND_NS
+    opinions = Opinions(first_epoch_ns() - years_ns, first_epoch_ns(), False)
+    freshness = Freshness(MAX_AGE_S)
+    assert run(lambda _: opinions, n=50, freshness=freshness) == list(range(50))
+    assert freshness.basis is Basis.HOST
+
+
+def test_a_receiver_whose_fixes_come_too_late_does_not_make_the_stream_one_of_the_future():
+    opinions = Opinions(first_epoch_ns() - 15 * SECOND_NS, None, False)
+    freshness = Freshness(MAX_AGE_S)
+    assert run(lambda _: opinions, n=50, freshness=freshness) == list(range(50))
+    assert freshness.basis is Basis.DELIVERY
+
+
 def test_a_late_stream_is_dropped_when_both_clocks_say_so_even_after_a_step():
     keeper = Timekeeper()
 

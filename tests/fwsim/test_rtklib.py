@@ -14,7 +14,9 @@ from fwsim.observation import Antenna
 from fwsim.reference_station import ReferenceStation, StationSpec
 from fwsim.scene import Place, offset
 
-START_NS = gpst_of_utc_ns(1_795_348_800 * NS_PER_S)
+NOON_UTC_S = 1_795_348_800
+# In this minute BeiDou, Galileo and GLONASS change their ephemerides.
+CHANGES_UTC_S = NOON_UTC_S + 29 * 60 + 40
 BASE = Place(lat_deg=31.2994, lon_deg=121.5033, alt_hae_m=20.0)
 SECONDS = 60
 # RTKLIB's numbers of the systems.
@@ -37,12 +39,13 @@ def rover_place():
     return Place(lat_deg=lat_deg, lon_deg=lon_deg, alt_hae_m=35.0)
 
 
-def convert(folder, name, place, **settings):
+def convert(folder, name, place, *, start_utc_s=NOON_UTC_S, **settings):
     """Write a minute of a station's stream and let RTKLIB make RINEX of it."""
     spec = StationSpec(place=place, station=7, rate_hz=Fraction(1), **settings)
     unit = ReferenceStation(spec, seed="1", name=name)
     stream = folder / f"{name}.rtcm3"
-    frames = [unit.frames(START_NS + i * NS_PER_S) for i in range(SECONDS)]
+    start_ns = gpst_of_utc_ns(start_utc_s * NS_PER_S)
+    frames = [unit.frames(start_ns + i * NS_PER_S) for i in range(SECONDS)]
     stream.write_bytes(b"".join(b"".join(second) for second in frames))
     made = [folder / f"{name}.obs", folder / f"{name}.nav"]
     format_ = ["-r", "rtcm3", "-v", "3.04"]
@@ -79,10 +82,14 @@ def solve(folder, mode, systems, files, *, base_m=None):
     return [(tuple(float(cell) for cell in row[2:5]), int(row[5])) for row in rows]
 
 
-@pytest.mark.parametrize("systems", ["G", "R", "E", "C", "GRECJ"])
-def test_single_point_finds_the_site(tmp_path, systems):
+@pytest.mark.parametrize(
+    ("systems", "start_utc_s"),
+    [(letters, NOON_UTC_S) for letters in ("G", "R", "E", "C", "GRECJ")]
+    + [("RECJ", CHANGES_UTC_S)],
+)
+def test_single_point_finds_the_site(tmp_path, systems, start_utc_s):
     letters = tuple(System(letter) for letter in systems)
-    files = convert(tmp_path, "base", BASE, systems=letters, msm=7)
+    files = convert(tmp_path, "base", BASE, start_utc_s=start_utc_s, systems=letters, msm=7)
     truth_m = Antenna(BASE).ecef_m
     found = solve(tmp_path, "single", systems, files)
     assert len(found) >= SECONDS - 32
@@ -95,7 +102,13 @@ def test_single_point_finds_the_site(tmp_path, systems):
 
 @pytest.mark.parametrize(
     ("systems", "settings"),
-    [("G", {"msm": 4}), ("C", {"msm": 7}), ("GRECJ", {"msm": 7}), ("GR", {"is_legacy": True})],
+    [
+        ("G", {"msm": 4}),
+        ("C", {"msm": 7}),
+        ("GRECJ", {"msm": 7}),
+        ("GR", {"is_legacy": True}),
+        ("RECJ", {"msm": 7, "start_utc_s": CHANGES_UTC_S}),
+    ],
 )
 def test_a_rover_is_fixed_from_the_stream_of_a_base(tmp_path, systems, settings):
     letters = tuple(System(letter) for letter in systems)

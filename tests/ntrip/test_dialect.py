@@ -75,6 +75,9 @@ STREAMS = [
     Stream("http 1.0 with the server in the status line, no type",
            b"HTTP/1.0 200 OK Server: NTRIP Trimble Ntrip Caster\r\n\r\n" + BINARY, BINARY, V1,
            ("content type missing for a stream",)),
+    Stream("http with a line end left out",
+           b"HTTP/1.1 200 OKNtrip-Version: Ntrip/2.0\r\nContent-Type: gnss/data\r\n\r\n" + BINARY,
+           BINARY, V2),
     Stream("http octet stream", b"HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\n\r\n"
            + BINARY, BINARY, V2),
     Stream("http typed as a page", b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n" + BINARY,

@@ -1,0 +1,163 @@
+"""Broker, simulator, gateway and subscriber on one machine, and a proof at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from bdgw import config
+from bdgw.app import Gateway
+from bdgw.demo.scene import (
+    BASE_MOUNT,
+    CORRECTED,
+    CORRECTION,
+    GATEWAY,
+    SIMULATED,
+    caster_arguments,
+    configuration,
+)
+from bdgw.demo.simulator import Simulator
+from bdgw.demo.tally import CorrectionTally, Tally
+from bdgw.publish import topics
+from bdgw.publish.subscriber import Message, subscribe
+
+__all__ = ["run_demo"]
+
+_READERS_S = 20
+_HOLD_S = 2
+_LAST_FIX_S = 5.0
+_FALL_BACK_S = 8.0
+"""The rover is alone again so long after the last correction, and a little more."""
+_ON_S, _OFF_S = 20.0, 14.0
+
+
+async def run_demo(
+    *,
+    seconds: float | None,
+    mqtt_port: int,
+    show: Callable[[dict[str, Any]], None],
+    say: Callable[[str], None],
+    stop: asyncio.Event,
+) -> dict[str, Any]:
+    """Run until ``seconds`` are over or ``stop`` is set; give the summary.
+
+    ``show`` gets every live fix, ``say`` text for the person at the screen.
+
+    Raises:
+        UnavailableError: broker, simulator or subscriber cannot be started.
+    """
+    tally, corrected = Tally(), CorrectionTally(CORRECTED, CORRECTION)
+    with _folder() as folder:
+        async with Simulator(caster_arguments()) as caster:
+            started = await caster.said("ready")
+            ports = {"port": _free_port(), "own_port": _free_port(), "mqtt_port": mqtt_port}
+            text = configuration(folder=folder, caster_port=started["port"], **ports)
+            gateway = Gateway(config.parse(text, name="demo"))
+            ended, ready = asyncio.Event(), asyncio.Event()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(gateway.run(ended, on_ready=ready.set), name="gateway")
+                await ready.wait()
+                try:
+                    assert gateway.broker_url is not None  # noqa: S101 - set before on_ready
+                    address = topics.root(GATEWAY)
+                    async with subscribe(gateway.broker_url, f"{address}/dev/+/fix") as queue:
+                        say(_how_to_watch(gateway, ports["own_port"]))
+                        taking = group.create_task(_take(queue, tally, corrected, show))
+                        playing = group.create_task(_play(caster, corrected, seconds, say))
+                        truth = await _simulate(folder, ports["port"], seconds, stop)
+                        playing.cancel()
+                        await _wait_for_the_last(tally, truth)
+                        taking.cancel()
+                finally:
+                    ended.set()
+    summary = tally.summary(truth)
+    is_ok = summary.pop("ok")
+    return {**summary, "corrections_ok": corrected.is_ok, "ok": is_ok and corrected.is_ok}
+
+
+async def _take(
+    queue: asyncio.Queue[Message],
+    tally: Tally,
+    corrected: CorrectionTally,
+    show: Callable[[dict[str, Any]], None],
+) -> None:
+    while True:
+        _, data, is_retained = await queue.get()
+        if not is_retained:
+            fix = json.loads(data)
+            tally.add(fix)
+            corrected.add(fix)
+            show(fix)
+
+
+async def _play(
+    caster: Simulator, corrected: CorrectionTally, seconds: float | None, say: Callable[[str], None]
+) -> None:
+    """Let the caster fall silent and speak again, so that the rover shows what it is worth."""
+    on_s = _ON_S if seconds is None else seconds / 2
+    while True:
+        await asyncio.sleep(on_s)
+        has_time = seconds is None or seconds - on_s > _FALL_BACK_S
+        corrected.cut(has_time=has_time)
+        caster.tell({"mount": BASE_MOUNT, "fault": "silent"})
+        say(f"The caster falls silent: watch {CORRECTED} fall back.\n")
+        await asyncio.sleep(_OFF_S)
+        corrected.restored()
+        caster.tell({"mount": BASE_MOUNT, "fault": "none"})
+        say(f"The caster speaks again: watch {CORRECTED} recover.\n")
+
+
+async def _simulate(
+    folder: Path, port: int, seconds: float | None, stop: asyncio.Event
+) -> list[dict[str, Any]]:
+    """Run the simulated devices to their end; give the epochs that they have written."""
+    truth_file = folder / "truth.ndjson"
+    arguments = ["run", "--truth", str(truth_file)]
+    arguments += ["--wait-readers", str(_READERS_S), "--hold", str(_HOLD_S)]
+    for device in SIMULATED:
+        arguments += ["--device", device.format(folder=folder, port=port)]
+    if seconds is not None:
+        arguments += ["--seconds", str(seconds)]
+    async with Simulator(arguments) as devices:
+        await devices.until_end_or(stop)
+    if not truth_file.exists():
+        return []
+    return [json.loads(line) for line in truth_file.read_text(encoding="utf-8").splitlines()]
+
+
+async def _wait_for_the_last(tally: Tally, truth: list[dict[str, Any]]) -> None:
+    """Give the last fixes time to arrive."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_FIX_S):
+            while tally.missing(truth):
+                tally.arrived.clear()
+                await tally.arrived.wait()
+
+
+def _how_to_watch(gateway: Gateway, own_port: int) -> str:
+    port = (gateway.broker_url or "").rpartition(":")[2]
+    return (
+        f"Subscribe from another terminal:\n"
+        f"  mosquitto_sub -h 127.0.0.1 -p {port} -t '{topics.root(GATEWAY)}/#' -v\n"
+        f"Status: {gateway.api_url}/api/v1/status\n"
+        f"Corrections: {gateway.api_url}/api/v1/corrections\n"
+        f"Caster of the gateway: ntrip://127.0.0.1:{own_port}/SITE\n"
+    )
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    # Socket and terminal paths have a short limit, so not below a long working directory.
+    with tempfile.TemporaryDirectory(prefix="bdgw-demo-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])

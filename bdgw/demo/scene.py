@@ -1,0 +1,93 @@
+"""What the demo is made of: the simulated caster and devices, and the gateway's configuration."""
+
+from __future__ import annotations
+
+__all__ = [
+    "BASE_MOUNT",
+    "CORRECTED",
+    "CORRECTION",
+    "GATEWAY",
+    "SIMULATED",
+    "caster_arguments",
+    "configuration",
+]
+
+GATEWAY = "demo"
+CORRECTION = "net"
+CORRECTED = "rover-1"
+"""The rover whose quality is watched."""
+BASE_MOUNT = "BASE"
+_PATIENCE = (
+    # Faster than real receivers, so that a short demo shows all of it.
+    "quality=corrected,float_after_s=1,fixed_after_s=2,"
+    "fixed_max_age_s=2.5,float_max_age_s=4,dgnss_max_age_s=6"
+)
+SIMULATED = (
+    # Two rovers and a base station on serial lines, and a field device that dials in over TCP.
+    "name=rover-1,port=pty:{folder}/rover-1,rate_hz=10,track=circle,speed_m_s=2,radius_m=40,"
+    f"dialect=4.11,order=ublox,sentences=RMC+VTG+GGA+GSA+GSV+GST,{_PATIENCE}",
+    "name=rover-2,port=pty:{folder}/rover-2,rate_hz=1,track=line,speed_m_s=12,"
+    "waypoints=31.30:121.50+31.36:121.62,dialect=4.11,order=unicore,"
+    f"sentences=GGA+GSA+GSV+GST+RMC+VTG,{_PATIENCE}",
+    "name=buoy-7,port=tcp:127.0.0.1:{port},rate_hz=1,track=static,dialect=old-bd,order=mtk,"
+    "quality=dgnss,registration=DTU-0007",
+    "name=base-1,kind=base,port=pty:{folder}/base-1,rate_hz=1,lat_deg=31.31,lon_deg=121.51,"
+    "station=7,msm=7,position_every_s=2",
+)
+_CONFIG = """
+[gateway]
+id = "{gateway}"
+state_dir = "{folder}/state"
+[broker]
+url = "embedded"
+listen = "127.0.0.1:{mqtt_port}"
+[api]
+listen = "127.0.0.1:0"
+anonymous = "read"
+[log]
+level = "warning"
+[[correction]]
+name = "net"
+url = "ntrip://127.0.0.1:{caster_port}"
+mount = "BASE"
+frame = "CGCS2000"
+epoch = 2000.0
+gga = {{ when = "never" }}
+[[correction]]
+name = "site"
+url = "device://base-1"
+frame = "CGCS2000"
+epoch = 2000.0
+[caster]
+listen = "127.0.0.1:{own_port}"
+mounts = [{{ name = "SITE", source = "device:base-1", is_open = true }}]
+[[device]]
+id = "rover-1"
+url = "serial://{folder}/rover-1"
+correction = "net"
+[[device]]
+id = "rover-2"
+url = "serial://{folder}/rover-2"
+correction = "site"
+[[device]]
+id = "base-1"
+url = "serial://{folder}/base-1"
+role = "base"
+frame = "CGCS2000"
+epoch = 2000.0
+[[device]]
+id = "buoy-7"
+url = "tcp-listen://127.0.0.1:{port}"
+match = {{ registration_line = "DTU-0007" }}
+"""
+
+
+def caster_arguments() -> list[str]:
+    """Give the simulator's arguments for the caster of the ground-augmentation network."""
+    mount = f"name={BASE_MOUNT},msm=7,position_every_s=1,lat_deg=31.30,lon_deg=121.50"
+    return ["caster", "--mount", mount, "--control", "-"]
+
+
+def configuration(**values: object) -> str:
+    """Give the gateway's configuration with folder and ports filled in."""
+    return _CONFIG.format(gateway=GATEWAY, **values)
