@@ -83,13 +83,13 @@ ALONE = {"dev": "r", "fix": "single"}
 CORRECTED = {"dev": "r", "fix": "rtk_fixed", "corr": {"name": "net", "age_s": 0.4}}
 
 
-def watched(*steps: dict[str, Any] | str, has_time: bool = True) -> bool:
+def watched(*steps: dict[str, Any] | str) -> bool:
     tally = CorrectionTally("r", "net")
     for step in steps:
         if isinstance(step, dict):
             tally.add(step)
         elif step == "cut":
-            tally.cut(has_time=has_time)
+            tally.cut()
         else:
             tally.restored()
     return tally.is_ok
@@ -118,10 +118,6 @@ def test_a_rover_that_becomes_fixed_and_falls_back_proves_the_corrections():
 )
 def test_anything_else_does_not(steps: tuple[dict[str, Any] | str, ...]):
     assert not watched(*steps)
-
-
-def test_a_cut_near_the_end_need_not_be_seen_to_the_end():
-    assert watched(ALONE, CORRECTED, "cut", CORRECTED, has_time=False)
 
 
 def test_the_demo_ends_by_itself_with_everything_delivered():

@@ -101,10 +101,11 @@ async def _play(
 ) -> None:
     """Let the caster fall silent and speak again, so that the rover shows what it is worth."""
     on_s = _ON_S if seconds is None else seconds / 2
+    if seconds is not None and seconds - on_s < _FALL_BACK_S:
+        return  # too short to see the end of it
     while True:
         await asyncio.sleep(on_s)
-        has_time = seconds is None or seconds - on_s > _FALL_BACK_S
-        corrected.cut(has_time=has_time)
+        corrected.cut()
         caster.tell({"mount": BASE_MOUNT, "fault": "silent"})
         say(f"The caster falls silent: watch {CORRECTED} fall back.\n")
         await asyncio.sleep(_OFF_S)

@@ -100,10 +100,10 @@ class CorrectionTally:
         self._has_stranger = self._has_stranger or not is_ours
         self._was_fixed = self._was_fixed or (self._was_alone and fix["fix"] == "rtk_fixed")
 
-    def cut(self, *, has_time: bool) -> None:
-        """The caster has fallen silent; ``has_time`` says that the end of it will be seen."""
+    def cut(self) -> None:
+        """The caster has fallen silent, for long enough to see the end of it."""
         self._is_cut = True
-        self._is_proven = not has_time
+        self._is_proven = False
 
     def restored(self) -> None:
         """The caster speaks again."""
