@@ -6,9 +6,9 @@ import math
 
 import msgspec
 
+from bdgw import rtcm
 from bdgw.errors import DecodeError
 from bdgw.geodesy import geodetic_from_ecef
-from bdgw.rtcm.message import decode
 from bdgw.rtcm.station import StationPosition
 
 __all__ = ["Station", "read_station"]
@@ -32,7 +32,8 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
 def read_station(frame: bytes) -> Station | None:
     """Read a position message; None for any other one and for a place that is none on Earth."""
     try:
-        message = decode(frame)
+        # Not imported by name: the decoder loads NumPy, and a gateway without a caster needs none.
+        message = rtcm.decode(frame)
     except (DecodeError, ValueError, ArithmeticError, LookupError):
         # A message that cannot be read travels on like any other one.
         return None

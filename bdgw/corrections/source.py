@@ -109,7 +109,7 @@ class SourceStream:
         self._last_fresh_s: float | None = None
         self._live_since_s: float | None = None
         self._bad_since_s: float | None = began_s
-        self._alarmed: SourceState | None = None
+        self._alarmed: set[str] = set()
         self.announced = limits.announced
         """May be replaced when the sourcetable is known."""
         self.guard = guard
@@ -328,8 +328,8 @@ class SourceStream:
         if state is SourceState.LIVE:
             if self._live_since_s is not None and now - self._live_since_s >= _STEADY_S:
                 self._bad_since_s = None
-                if self._alarmed is not None:
-                    self._alarmed = None
+                if self._alarmed:
+                    self._alarmed.clear()
                     self._news.append(
                         SourceNews(kind="correction_restored", text="fresh epochs come again")
                     )
@@ -338,10 +338,8 @@ class SourceStream:
             return  # the guard has raised its own
         if self._bad_since_s is None:
             self._bad_since_s = now
-        if now - self._bad_since_s < self._limits.alarm_s or self._alarmed is state:
-            return
-        if self._alarmed is SourceState.LOST and state is SourceState.WAITING:
-            return
-        self._alarmed = state
         kind = "correction_stale" if state is SourceState.STALE else "correction_lost"
-        self._news.append(SourceNews(kind=kind, text=self.reason(now)))
+        # Each kind once an outage: a stream may go to and fro between the two.
+        if now - self._bad_since_s >= self._limits.alarm_s and kind not in self._alarmed:
+            self._alarmed.add(kind)
+            self._news.append(SourceNews(kind=kind, text=self.reason(now)))

@@ -26,6 +26,8 @@ class Account:
         for what, text in (("user name", username), ("password", password)):
             if len(text) > _TEXT_MAX_CHARS:
                 raise ValueError(f"the {what} has more than {_TEXT_MAX_CHARS} characters")
+            if any(0xD800 <= ord(character) < 0xE000 for character in text):
+                raise ValueError(f"the {what} contains half a character")
             if any(ord(character) < 0x20 or ord(character) == 0x7F for character in text):
                 raise ValueError(f"the {what} contains a control character")
         if ":" in username:

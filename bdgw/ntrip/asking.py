@@ -144,11 +144,10 @@ async def fetch_sourcetable(
             limits=limits or ClientLimits(),
             ssl_context=ssl_context,
         )
-        memory.table_at_s = clock.monotonic_s()
+        memory.learn_table(result.table, now=clock.monotonic_s())
         if result.has_replied is not None:
             memory.answered(result.asked, is_silent=not result.has_replied)
         if result.table is not None:
-            memory.table = result.table
             return result.table
         if is_last or version is not None or result.has_replied is not False:
             break

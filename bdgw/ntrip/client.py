@@ -111,10 +111,8 @@ class ClientSession:
         if self._first_at_s is None:
             self._end(EndKind.NO_REPLY)
         elif self._reader.is_waiting:
-            self._reader.settle(is_closed=False)
-            self._look()
-            if self._reader.kind is None and not self.is_over:
-                self._end(EndKind.NO_REPLY)
+            is_pause = now >= self._last_at_s + self._limits.settle_s
+            self._settle(is_possible=self._reader.may_settle(is_pause=is_pause))
         elif self._is_in_table:
             self._end_table(is_cut=False)
         else:
@@ -146,7 +144,10 @@ class ClientSession:
         if self._first_at_s is None:
             return self._last_at_s + limits.reply_s
         if self._reader.is_waiting:
-            return min(self._last_at_s + limits.settle_s, self._first_at_s + limits.head_s)
+            head_due_s = self._first_at_s + limits.head_s
+            if not self._reader.may_settle(is_pause=True):
+                return head_due_s
+            return min(self._last_at_s + limits.settle_s, head_due_s)
         if self._is_in_table:
             wait_s = limits.settle_s if self._is_length_reached() else limits.table_s
             return self._last_at_s + wait_s
@@ -284,11 +285,16 @@ class ClientSession:
 
     # --- the end -----------------------------------------------------------------------------
 
-    def _closed(self) -> None:
-        reader = self._reader
-        if self._first_at_s is not None:
-            reader.settle(is_closed=True)
+    def _settle(self, *, is_possible: bool) -> None:
+        if is_possible:
+            self._reader.settle()
             self._look()
+        if self._reader.kind is None and not self.is_over:
+            self._end(EndKind.UNFINISHED)
+
+    def _closed(self) -> None:
+        if self._reader.is_waiting:
+            self._settle(is_possible=self._reader.may_settle(is_pause=False))
         if self.is_over:
             return
         if self._is_in_table:

@@ -31,13 +31,13 @@ class ClientLimits(msgspec.Struct, frozen=True, kw_only=True):
     reply_s: float = 10.0
     """For the first byte of a reply."""
     settle_s: float = 3.0
-    """For the rest of a head or a line that came in part."""
+    """For the rest of a head that lacks its blank line, of a line without end, of a page."""
     idle_s: float = 30.0
     """For the next byte of a stream."""
     table_s: float = 10.0
     """For the next byte of a table without an end."""
     head_s: float = 30.0
-    """For a whole head that trickles in."""
+    """For a whole head, from its first byte."""
 
     def __post_init__(self) -> None:
         if min(self.reply_s, self.settle_s, self.idle_s, self.table_s, self.head_s) <= 0.0:
@@ -55,6 +55,8 @@ class EndKind(enum.StrEnum):
     """Accepted, then closed before any data."""
     CLOSED = "closed"
     IDLE = "idle"
+    UNFINISHED = "unfinished_reply"
+    """The reply broke off, or came too slowly, in the middle of its head."""
     BAD_CODING = "bad_coding"
     """The chunks of the body cannot be told apart any more."""
 
@@ -70,6 +72,7 @@ END_TEXT = {
     EndKind.CLOSED_EMPTY: "accepted, then closed without data (banned, account in use elsewhere?)",
     EndKind.CLOSED: "the caster closed the connection",
     EndKind.IDLE: "nothing came for {idle_s:g} s",
+    EndKind.UNFINISHED: "the caster's answer broke off in its head",
     EndKind.BAD_CODING: "the caster's chunked coding is broken: {fault}",
 }
 

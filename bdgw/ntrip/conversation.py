@@ -180,6 +180,9 @@ class Conversation:
             link.tick()
             if self.granted_at_s is not None and not link.over.done():
                 self._look(self._clock.monotonic_s())
+            if self._frameless_s() >= self._spec.no_frames_s:
+                text = f"no valid RTCM 3 frame in {self._spec.no_frames_s:g} s of bytes"
+                return Loss(kind=LossKind.NO_FRAMES, text=text)
         return link.over.result()
 
     def _wait_s(self, now: float) -> float:
@@ -225,14 +228,17 @@ class Conversation:
     def _look(self, now: float) -> None:
         """What only time can tell: a position is due, silence, bytes that are no frames."""
         self._send_position(now)
-        if self.byte_at_s is None or self._frame_at_s is None:
-            return
-        frameless_s = self.byte_at_s - self._frame_at_s
-        if frameless_s >= self._spec.unproven_s:
+        if self._frameless_s() >= self._spec.unproven_s:
             self._tell(
                 ClientStatus.UNPROVEN,
                 "bytes come but no valid RTCM 3 frame in them: RTCM 2, CMR or something else?",
             )
+
+    def _frameless_s(self) -> float:
+        """For how long bytes have come without a valid frame."""
+        if self.byte_at_s is None or self._frame_at_s is None:
+            return 0.0
+        return self.byte_at_s - self._frame_at_s
 
     def _send_position(self, now: float) -> None:
         """Send the position if one is due, or if silence suggests that one is waited for."""

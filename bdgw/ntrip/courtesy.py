@@ -13,7 +13,7 @@ from collections.abc import Callable
 import msgspec
 
 from bdgw.ntrip.request import NtripVersion
-from bdgw.ntrip.sourcetable import Sourcetable
+from bdgw.ntrip.sourcetable import Sourcetable, StreamRecord
 
 __all__ = ["CasterMemory", "Courtesy", "CourtesyLimits"]
 
@@ -115,6 +115,7 @@ class CasterMemory:
         self._next = NtripVersion.V2
         self._n_silences = 0
         self._wants_position: set[str] = set()
+        self._records: dict[str, StreamRecord] = {}
         self.table: Sourcetable | None = None
         self.table_at_s: float | None = None
         """When the table was asked for last, got or not."""
@@ -153,6 +154,22 @@ class CasterMemory:
         self._known = None
         self._n_silences = 0
         self._next = NtripVersion.V1 if asked is NtripVersion.V2 else NtripVersion.V2
+
+    def learn_table(self, table: Sourcetable | None, *, now: float) -> None:
+        """Take note of a table, or that there was none to be had."""
+        self.table_at_s = now
+        if table is not None:
+            self.table = table
+
+    def record(self, mount: str) -> StreamRecord | None:
+        """What the table said of a mount when it last named it.
+
+        A base that is away is missing in the table, and wants no position for that.
+        """
+        found = None if self.table is None else self.table.find(mount)
+        if found is not None and (mount in self._records or len(self._records) < _LEARNED_MAX):
+            self._records[mount] = found
+        return found or self._records.get(mount)
 
     def wants_position(self, mount: str) -> bool:
         """Whether a mount was seen to wait for a position."""

@@ -7,7 +7,7 @@ import re
 import msgspec
 
 from bdgw.ntrip.gga import GgaPolicy, GgaWhen
-from bdgw.ntrip.sourcetable import Sourcetable
+from bdgw.ntrip.sourcetable import StreamRecord
 
 __all__ = ["PositionRule", "decide_position"]
 
@@ -30,9 +30,12 @@ def decide_position(
     *,
     needs_gga: bool | None,
     is_learned: bool,
-    table: Sourcetable | None,
+    record: StreamRecord | None,
 ) -> PositionRule:
-    """Decide by configuration, service, experience, table, name: the first that knows counts."""
+    """Decide by configuration, service, experience, table, name: the first that knows counts.
+
+    ``record`` is what the table says of the mountpoint, None where it says nothing.
+    """
     if policy.when is not GgaWhen.AUTO:
         is_on = policy.when is GgaWhen.ALWAYS
         return PositionRule(
@@ -44,7 +47,6 @@ def decide_position(
     if is_learned:
         text = "the mountpoint spoke only after it was told a position"
         return PositionRule(is_on=True, is_known=True, text=text)
-    record = None if table is None else table.find(mount)
     if record is not None and (record.needs_gga is not None or record.is_network is not None):
         is_on = bool(record.needs_gga or record.is_network)
         verb = "wants" if is_on else "does not want"

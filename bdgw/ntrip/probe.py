@@ -85,6 +85,7 @@ async def probe(
         version=version,
         gga=gga or GgaPolicy(),
         limits=limits or ClientLimits(),
+        no_frames_s=float("inf"),  # the caller looks into the stream, and says nothing to us
     )
     looking = _Probe(spec, position, clock, sleep, gap_s, make_context(address, ssl_context))
     on_progress(f"asking {address} for its sourcetable")
@@ -157,7 +158,7 @@ class _Probe:
             limits=spec.limits,
             ssl_context=self._ssl_context,
         )
-        self._memory.table = result.table
+        self._memory.learn_table(result.table, now=self._clock.monotonic_s())
         self._table_problem = result.text
         if result.has_replied is not None:
             self._memory.answered(result.asked, is_silent=not result.has_replied)
@@ -172,7 +173,11 @@ class _Probe:
         await self._turn()
         spec = self._spec
         self._rule = decide_position(
-            spec.gga, spec.mount, needs_gga=None, is_learned=False, table=self._memory.table
+            spec.gga,
+            spec.mount,
+            needs_gga=None,
+            is_learned=False,
+            record=self._memory.record(spec.mount),
         )
         self._asked = self._version()
 

@@ -62,6 +62,14 @@ class Quirks(msgspec.Struct, kw_only=True):
             self.texts.append(text)
 
 
+def _may_become_status(line: str) -> bool:
+    """Whether the beginning of a line may yet turn out to be a status line."""
+    text = line.upper()
+    return any(
+        text.startswith(word) or word.startswith(text) for word in ("HTTP/", "ICY ", "SOURCETABLE ")
+    )
+
+
 class ReplyReader:
     """One reply: ``feed`` bytes, ask ``kind``, take body bytes with ``take_body``."""
 
@@ -114,7 +122,24 @@ class ReplyReader:
         while self._advance():
             pass
 
-    def settle(self, *, is_closed: bool) -> None:
+    def may_settle(self, *, is_pause: bool) -> bool:
+        """Whether what came so far can be decided upon.
+
+        ``is_pause``: nothing more came for a while; a head may then lack its blank line, but it
+        does not end in the middle of a line. Without a pause it is still coming, and too slowly.
+        """
+        if self._part is _Part.STATUS:
+            line = bytes(self._buffer[:LINE_MAX_BYTES]).decode("latin-1")
+            status = parse_status_line(line)
+            if status is None:
+                return not _may_become_status(line)
+            return status.status != 200 or status.protocol == "ICY"
+        if self._part is _Part.HEADERS:
+            is_decided = self.kind is not None or self._is_refusal
+            return is_decided or (is_pause and not self._buffer)
+        return True
+
+    def settle(self) -> None:
         """Decide with what there is: nothing more came for a while, or the peer closed."""
         if self._part is _Part.STATUS and self._buffer:
             line = bytes(self._buffer)
@@ -123,7 +148,7 @@ class ReplyReader:
         if self._part is _Part.HEADERS:
             self._end_headers("no blank line after the head")
         if self._part is _Part.SNIFF:
-            self._decide_sniffed(is_final=True, is_closed=is_closed)
+            self._decide_sniffed(is_final=True)
 
     def take_body(self) -> bytes:
         """Drain the decoded body."""
@@ -141,7 +166,7 @@ class ReplyReader:
             case _Part.HEADERS:
                 return self._read_header()
             case _Part.SNIFF:
-                return self._decide_sniffed(is_final=False, is_closed=False)
+                return self._decide_sniffed(is_final=False)
             case _Part.BODY:
                 return False
 
@@ -196,6 +221,10 @@ class ReplyReader:
             and (status.protocol, status.status) == ("ICY", 200)
             and not self._is_for_table
         )
+
+    @property
+    def _is_refusal(self) -> bool:
+        return self.status is not None and self.status.status != 200
 
     def _read_header(self) -> bool:
         buffer = self._buffer
@@ -270,7 +299,7 @@ class ReplyReader:
 
     # --- the body ------------------------------------------------------------------------------
 
-    def _decide_sniffed(self, *, is_final: bool, is_closed: bool) -> bool:
+    def _decide_sniffed(self, *, is_final: bool) -> bool:
         """Tell by its first bytes what a body is whose type says nothing, or too little."""
         body = bytes(self._body[:_SNIFF_BYTES])
         kind = self._sniff(body)
@@ -278,7 +307,7 @@ class ReplyReader:
         if kind is None and not is_all:
             return False
         if kind is None:
-            kind = self._kind_of_doubtful(body, is_closed=is_closed)
+            kind = self._kind_of_doubtful(body)
         if kind is ReplyKind.STREAM:
             self.quirks.note(f"content type {self._media or 'missing'} for a stream")
         elif kind is ReplyKind.TEXT:
@@ -301,13 +330,12 @@ class ReplyReader:
             return ReplyKind.TEXT
         return ReplyKind.STREAM if any(byte not in _TEXT_BYTES for byte in text) else None
 
-    def _kind_of_doubtful(self, body: bytes, *, is_closed: bool) -> ReplyKind:
+    def _kind_of_doubtful(self, body: bytes) -> ReplyKind:
         if self._is_for_table and self._media != "text/html":
             return ReplyKind.TABLE
         if not body.strip():
             # Silence after a 200: a caster that waits for a position, unless it said it is a page.
-            is_page = self._media == "text/html" or is_closed
-            return ReplyKind.TEXT if is_page else ReplyKind.STREAM
+            return ReplyKind.TEXT if self._media == "text/html" else ReplyKind.STREAM
         return ReplyKind.TEXT if self._media.startswith("text/") else ReplyKind.STREAM
 
     def _begin_body(self, kind: ReplyKind) -> bool:

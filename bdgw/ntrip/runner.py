@@ -153,7 +153,7 @@ class NtripClient:
             spec.mount,
             needs_gga=spec.needs_gga,
             is_learned=self._memory.wants_position(spec.mount),
-            table=self._memory.table,
+            record=self._memory.record(spec.mount),
         )
 
     def _is_position_ready(self) -> bool:
@@ -205,7 +205,7 @@ class NtripClient:
             self._note_table(result)
 
     def _note_table(self, result: TableResult) -> None:
-        self._memory.table = result.table
+        self._memory.learn_table(result.table, now=self._clock.monotonic_s())
         if result.has_replied is not None:
             self._memory.answered(result.asked, is_silent=not result.has_replied)
         if result.table is None:
@@ -262,8 +262,7 @@ class NtripClient:
         if talk.was_connected and (talk.dialect is not None or _is_silence(outcome)):
             self._memory.answered(asked, is_silent=talk.dialect is None)
         if talk.table is not None:
-            self._memory.table = talk.table
-            self._memory.table_at_s = self._clock.monotonic_s()
+            self._memory.learn_table(talk.table, now=self._clock.monotonic_s())
         if talk.has_position_helped:
             self._memory.position_helped(self._spec.mount)
         if outcome.cause == RefusalKind.NEEDS_DIGEST:

@@ -33,11 +33,13 @@ class NtripClientSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Where nobody can say whether a position is wanted: after so much silence one is sent."""
     unproven_s: float = 10.0
     """Bytes without a valid frame for so long are said to be no corrections."""
+    no_frames_s: float = 120.0
+    """After so long the connection is given up: it may have been misread from its beginning."""
     limits: ClientLimits = ClientLimits()
     courtesy: CourtesyLimits = CourtesyLimits()
     user_agent: str = USER_AGENT
 
     def __post_init__(self) -> None:
-        waits_s = (self.connect_s, self.write_stall_s, self.gga_silence_s, self.unproven_s)
-        if min(waits_s) <= 0.0 or self.sessions_per_account < 1:
+        waits_s = (self.connect_s, self.write_stall_s, self.gga_silence_s)
+        if min(*waits_s, self.unproven_s, self.no_frames_s) <= 0.0 or self.sessions_per_account < 1:
             raise ValueError("every wait of an NTRIP client is above 0 s, its sessions 1 and more")

@@ -54,6 +54,8 @@ class LossKind(enum.StrEnum):
     TLS_NOT_YET_VALID = "tls_not_yet_valid"
     TLS_UNTRUSTED = "tls_untrusted"
     WRITE_STALLED = "write_stalled"
+    NO_FRAMES = "no_frames"
+    """Bytes kept coming, and no valid frame among them."""
 
     @property
     def is_lasting(self) -> bool:

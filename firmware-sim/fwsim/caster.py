@@ -115,8 +115,13 @@ class SimCaster:
         if self.spec.tls_port is not None:
             self._tls = self._tls_context()
             self._ports[True] = self.spec.tls_port
-        self._reserve()
-        self._bound = self._bind()
+        try:
+            self._reserve()
+            self._bind()
+        except OSError:
+            self._close_door()
+            self._release()
+            raise
         await self._serve(self._bound)
         for event in self.spec.timeline:
             self._spawn(self._happen(event))
@@ -134,8 +139,7 @@ class SimCaster:
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
-        for holder in self._holders:
-            holder.close()
+        self._release()
 
     def change(self, mount: str, action: str, **parameters: object) -> None:
         """Let something go wrong, or right again: a fault, a dialect or an action by name.
@@ -228,7 +232,7 @@ class SimCaster:
     def _open_door(self) -> None:
         # Bound here and now: who connects next is in the backlog, not refused.
         if not self._bound:
-            self._bound = self._bind()
+            self._bind()
             self._spawn(self._serve(self._bound))
 
     def _close_door(self) -> None:
@@ -251,11 +255,16 @@ class SimCaster:
             holder.bind((self.spec.host, port))
             self._ports[is_tls] = holder.getsockname()[1]
 
-    def _bind(self) -> dict[bool, socket.socket]:
-        bound = {}
+    def _release(self) -> None:
+        for holder in self._holders:
+            holder.close()
+        self._holders.clear()
+
+    def _bind(self) -> None:
+        self._bound = {}
         for is_tls, port in self._ports.items():
-            bound[is_tls] = socket.create_server((self.spec.host, port), backlog=BACKLOG)
-        return bound
+            listener = socket.create_server((self.spec.host, port), backlog=BACKLOG)
+            self._bound[is_tls] = listener
 
     async def _serve(self, bound: Mapping[bool, socket.socket]) -> None:
         for is_tls, listener in bound.items():

@@ -163,7 +163,7 @@ class Session:
         now_s = self._house.now_s()
         self._house.policy.offended(self.address, Offence.MALFORMED, now_s)
         self._say("request", address=self.address, outcome="malformed", reason=reason)
-        self._say("offence", kind=str(Offence.MALFORMED), address=self.address)
+        self._tell_offence(Offence.MALFORMED)
         await self._line.send_last(refusal_answer("malformed", ""))
 
     async def _follow(self, request: Request, verdict: Verdict, rest: bytes) -> None:
@@ -270,7 +270,7 @@ class Session:
         if not self._is_unwanted_told:
             self._is_unwanted_told = True
             self._house.policy.offended(self.address, Offence.UNWANTED_GGA, self._house.now_s())
-            self._say("offence", kind=str(Offence.UNWANTED_GGA), address=self.address)
+            self._tell_offence(Offence.UNWANTED_GGA)
 
     def _tell_request(self, request: Request, verdict: Verdict) -> None:
         self._say(
@@ -286,7 +286,11 @@ class Session:
             form=verdict.form,
         )
         if verdict.offence is not None:
-            self._say("offence", kind=str(verdict.offence), address=self.address)
+            self._tell_offence(verdict.offence)
+
+    def _tell_offence(self, kind: Offence) -> None:
+        bans = self._house.policy.n_bans
+        self._say("offence", kind=str(kind), address=self.address, bans=bans)
 
     def _say(self, event: str, **facts: object) -> None:
         now_s = round(self._house.now_s() - self._house.start_s, 3)

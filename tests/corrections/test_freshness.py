@@ -15,6 +15,7 @@ from tests.corrections.material import (
     at_tow_ms,
     capture,
     cut,
+    field_of,
     number_of,
     opinions_at,
     str17,
@@ -254,6 +255,19 @@ def test_without_any_clock_glonass_before_the_others_costs_two_reads_at_most():
     glonass = [f for f in group(0) if number_of(f) == 1087]
     judge(freshness, glonass, 0.1, NO_CLOCK)
     assert run(lambda _: NO_CLOCK, start=2, n=20, freshness=freshness) == list(range(2, 22))
+
+
+def test_glonass_with_wrong_leap_seconds_is_no_measure_for_the_others():
+    """A base that is some seconds ahead with GLONASS alone, each message in a read of its own."""
+    freshness = Freshness(MAX_AGE_S)
+    for i in range(40):
+        for frame in group(i):
+            if number_of(frame) == 1077:
+                assert judge(freshness, [frame], i + 0.1, NO_CLOCK) == [Judgement.FRESH]
+                assert freshness.delay_s == pytest.approx(0.0, abs=1e-6)
+            elif number_of(frame) == 1087:
+                ahead = with_field(frame, 27, 27, field_of(frame, 27, 27) + 4000)
+                judge(freshness, [ahead], i + 0.1, NO_CLOCK)
 
 
 def test_one_epoch_far_ahead_is_dropped_and_does_not_make_all_others_late():

@@ -62,6 +62,15 @@ def test_a_short_stay_near_another_starts_the_minute_anew():
         assert nearest.choose(place, ROAD, float(second)) == A
 
 
+def test_the_minute_is_one_of_the_same_base():
+    nearest = Nearest(RULES)
+    nearest.choose(at_km(0), ROAD, 0.0)
+    for second in range(1, 100):
+        place = at_km(38) if second < 45 else at_km(82)
+        assert nearest.choose(place, ROAD, float(second)) == A
+    assert nearest.choose(at_km(82), ROAD, 105.0) == C
+
+
 def test_the_share_counts_far_away_and_the_metres_near():
     far = {A: at_km(0), B: at_km(108)}
     nearest = Nearest(RULES)

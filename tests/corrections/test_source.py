@@ -144,6 +144,19 @@ def test_a_stream_that_comes_and_goes_raises_one_alarm_and_not_twenty():
     assert kinds.count("correction_restored") <= 1
 
 
+def test_an_outage_that_goes_to_and_fro_between_late_and_lost_is_told_once_each():
+    source = new()
+    play(source, 0, 30)
+    kinds = []
+    for i in range(30, 400):
+        now = i + 60.0
+        if i // 40 % 2:
+            source.receive(group_bytes(i), now, clock(now))  # a minute late
+        source.tick(now, clock(now))
+        kinds += [news.kind for news in source.news()]
+    assert sorted(kinds) == ["correction_lost", "correction_stale"]
+
+
 def test_a_source_that_never_gave_anything_is_told_as_well():
     source = new()
     kinds = []

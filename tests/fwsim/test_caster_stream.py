@@ -1,13 +1,16 @@
 """Frames as the simulated caster cuts, dates and damages them; pyrtcm is the second opinion."""
 
+import ast
 import random
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyrtcm import RTCMReader
 
+import fwsim
 from fwsim.capture import read_capture
 from fwsim.caster_fault import KINDS, Batch, Change, Piece, StreamFault, StreamFaults
 from fwsim.caster_frame import (
@@ -25,6 +28,19 @@ S = 1_000_000_000
 WEEK_MS = 604_800_000
 # 1005 of the RTCM standard's own example, as the vectors have it.
 BASE = bytes.fromhex("d300133ed7d30202980edeef34b4bd62ac0941986f33360b98")
+
+
+def test_what_decides_and_what_writes_knows_no_clock_and_no_socket():
+    pure = ("ban", "reply", "caster_door", "caster_fault", "caster_frame", "caster_request")
+    for name in (*pure, "caster_stream", "caster_table"):
+        tree = ast.parse((Path(fwsim.__file__).parent / f"{name}.py").read_text())
+        imported = {
+            alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Import)
+            for alias in node.names
+        } | {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        assert not imported & {"time", "asyncio", "socket", "os", "ssl", "logging"}, name
 
 
 def capture(name):

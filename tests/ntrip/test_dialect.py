@@ -330,6 +330,9 @@ def test_silence_after_a_200_without_type_is_a_stream_that_waits():
     [
         (b"", EndKind.CLOSED_UNANSWERED),
         (b"\r\n", EndKind.CLOSED_UNANSWERED),
+        (b"HTTP/1.1 200 OK\r\nContent-Ty", EndKind.UNFINISHED),
+        (b"HTT", EndKind.UNFINISHED),
+        (b"HTTP/1.1 200 OK\r\n\r\n", EndKind.CLOSED_EMPTY),
         (b"ICY 200 OK\r\n\r\n", EndKind.CLOSED_EMPTY),
         (b"ICY 200 OK\r\n\r\n" + FRAME, EndKind.CLOSED),
         (HTTP + b"Transfer-Encoding: chunked\r\nContent-Type: gnss/data\r\n\r\n1\r\na\r\n0\r\n\r\n",
@@ -383,13 +386,41 @@ def test_stream_that_stops_after_300_s_is_ended_by_silence():
 
 
 def test_a_head_that_trickles_in_is_given_up():
+    for start in (b"HTTP/1.1 200 OK\r\n", b"SOURCETABLE 200 OK\r\n"):
+        session = ClientSession(request(), now=0.0)
+        now = 0.0
+        for byte in start + b"x-header: y\r\n" * 40:
+            session.receive(bytes([byte]), now=now)
+            session.tick(now=now)
+            now += 1.0
+        (ended,) = session.events()
+        assert isinstance(ended, Ended)
+        assert ended.kind is EndKind.UNFINISHED
+
+
+def test_a_pause_inside_a_line_of_the_head_is_waited_out():
+    head = HTTP + b"Content-Type: gnss/data\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for cut in range(1, len(head)):
+        session = ClientSession(request(), now=0.0)
+        session.receive(head[:cut], now=0.0)
+        is_between_lines = head[:cut].endswith(b"\r\n")
+        if not is_between_lines:
+            session.tick(now=LIMITS.settle_s + 1.0)
+        session.receive(head[cut:] + encode_chunk(FRAME), now=LIMITS.settle_s + 2.0)
+        assert body_of(session.events()) == FRAME
+
+
+@pytest.mark.parametrize(
+    "line", [b"ERROR - Bad Password", b"HTTP/1.1 404 Not Found", b"ICY 200 OK"]
+)
+def test_a_first_line_without_end_is_decided_after_a_pause(line):
     session = ClientSession(request(), now=0.0)
-    now = 0.0
-    for byte in b"HTTP/1.1 200 OK\r\n" + b"x-header: y\r\n" * 40:
-        session.receive(bytes([byte]), now=now)
-        session.tick(now=now)
-        now += 1.0
-    assert session.is_over or session.is_accepted
+    session.receive(line, now=0.0)
+    session.tick(now=LIMITS.settle_s - 0.1)
+    assert not list(session.events())
+    session.tick(now=LIMITS.settle_s)
+    (event,) = session.events()
+    assert isinstance(event, Accepted if line.startswith(b"ICY") else Refused)
 
 
 def test_digest_is_answered_only_where_it_is_asked_for():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bdgw.model import Fix, FixKind
 from bdgw.ntrip.gga import GgaPolicy, GgaQuality, GgaWhen, PositionUpload, distance_m, format_gga
 from bdgw.ntrip.position_rule import decide_position
-from bdgw.ntrip.sourcetable import Sourcetable, StreamRecord
+from bdgw.ntrip.sourcetable import StreamRecord
 from bdgw.timescale import SECOND_NS, gpst_from_utc
 from tests.ntrip.dialogue import vectors
 
@@ -218,22 +218,22 @@ def test_senseless_settings_are_refused(wrong):
         GgaPolicy(**wrong)
 
 
-def table(**flags) -> Sourcetable:
-    return Sourcetable(streams=(StreamRecord(mount="MP", **flags),))
+def listed_as(**flags) -> StreamRecord:
+    return StreamRecord(mount="MP", **flags)
 
 
 @pytest.mark.parametrize(
     ("when", "needs", "learned", "listed", "mount", "is_on", "is_known"),
     [
-        (GgaWhen.ALWAYS, False, False, table(needs_gga=False), "MP", True, True),
-        (GgaWhen.NEVER, True, True, table(needs_gga=True), "MP", False, True),
-        (GgaWhen.AUTO, True, False, table(needs_gga=False), "MP", True, True),
-        (GgaWhen.AUTO, False, False, table(needs_gga=True), "MP", False, True),
-        (GgaWhen.AUTO, None, True, table(needs_gga=False), "MP", True, True),
-        (GgaWhen.AUTO, None, False, table(needs_gga=True), "MP", True, True),
-        (GgaWhen.AUTO, None, False, table(needs_gga=False), "MP", False, True),
-        (GgaWhen.AUTO, None, False, table(needs_gga=False, is_network=True), "MP", True, True),
-        (GgaWhen.AUTO, None, False, table(), "MP", False, False),
+        (GgaWhen.ALWAYS, False, False, listed_as(needs_gga=False), "MP", True, True),
+        (GgaWhen.NEVER, True, True, listed_as(needs_gga=True), "MP", False, True),
+        (GgaWhen.AUTO, True, False, listed_as(needs_gga=False), "MP", True, True),
+        (GgaWhen.AUTO, False, False, listed_as(needs_gga=True), "MP", False, True),
+        (GgaWhen.AUTO, None, True, listed_as(needs_gga=False), "MP", True, True),
+        (GgaWhen.AUTO, None, False, listed_as(needs_gga=True), "MP", True, True),
+        (GgaWhen.AUTO, None, False, listed_as(needs_gga=False), "MP", False, True),
+        (GgaWhen.AUTO, None, False, listed_as(needs_gga=False, is_network=True), "MP", True, True),
+        (GgaWhen.AUTO, None, False, listed_as(), "MP", False, False),
         (GgaWhen.AUTO, None, False, None, "MP", False, False),
         (GgaWhen.AUTO, None, False, None, "AUTO", True, False),
         (GgaWhen.AUTO, None, False, None, "RTCM3_VRS", True, False),
@@ -246,7 +246,7 @@ def table(**flags) -> Sourcetable:
 )
 def test_the_first_that_knows_decides(when, needs, learned, listed, mount, is_on, is_known):
     rule = decide_position(
-        GgaPolicy(when=when), mount, needs_gga=needs, is_learned=learned, table=listed
+        GgaPolicy(when=when), mount, needs_gga=needs, is_learned=learned, record=listed
     )
     assert (rule.is_on, rule.is_known) == (is_on, is_known)
     assert rule.text

@@ -325,6 +325,7 @@ async def test_bytes_that_are_no_frames_are_said_to_be_none():
         async with running(watched, time=time):
             await until(lambda: "no valid RTCM 3 frame" in watched.reasons)
             assert watched.client.snapshot().n_good == 0
+            await until(lambda: watched.client.snapshot().n_lost == {"no_frames": 1})
 
 
 async def test_two_clients_of_one_account_do_not_meet_and_share_the_floor():

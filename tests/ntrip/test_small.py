@@ -103,7 +103,13 @@ def test_account_hides_its_password():
 
 @pytest.mark.parametrize(
     ("username", "password"),
-    [("a:b", CANARY), ("a\n", CANARY), ("a", CANARY + "\r\nX: y"), ("a" * 300, CANARY)],
+    [
+        ("a:b", CANARY),
+        ("a\n", CANARY),
+        ("a", CANARY + "\r\nX: y"),
+        ("a", CANARY + "\ud800"),
+        ("a" * 300, CANARY),
+    ],
 )
 def test_account_that_would_break_a_header_is_refused(username, password):
     with pytest.raises(ValueError) as caught:
