@@ -669,6 +669,23 @@ def test_two_hundred_clients_get_every_byte_and_a_stalled_one_hurts_nobody():
     assert spent_s < 15.0
 
 
+def test_a_client_that_takes_nothing_is_put_out_before_it_fills_the_memory():
+    async def main():
+        async with caster(recorded()) as sim:
+            stalled, reading = await connect(sim.port), await connect(sim.port)
+            stalled.writer.transport.pause_reading()
+            until_s = sim.now_s() + 20_000.0
+            while sim.counters()["slow_clients"] == 0 and sim.now_s() < until_s:
+                assert await reading.read(10.0)
+            assert sim.counters()["slow_clients"] == 1
+            assert await reading.read(10.0)
+            assert not reading.is_over
+            await stalled.close()
+            await reading.close()
+
+    run_virtual(main())
+
+
 def test_nobody_listens_and_nothing_is_computed():
     async def main():
         async with caster(MountSpec(name="A", msm=7)):
