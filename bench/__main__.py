@@ -16,13 +16,22 @@ from pathlib import Path
 
 import structlog
 
-from bench import corrections, decode, footprint, many_ports, many_tcp, ten_hertz
+from bench import (
+    corrections,
+    decode,
+    footprint,
+    many_ports,
+    many_tcp,
+    rtcm_decode,
+    ten_hertz,
+)
 from bench.figure import Bench, Figure, Options, emit, table
 
 SCRIPTS = {"mqtt-clients": "mqtt_clients.py", "port-windows": "serial_ports.py"}
 """Studies behind a decision: run by name only, with figures of their own."""
 BENCHES: dict[str, Bench] = {
     "decode": decode.run,
+    "rtcm": rtcm_decode.run,
     "tcp": many_tcp.run,
     "serial": ten_hertz.run,
     "ports": many_ports.run,
