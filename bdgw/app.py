@@ -244,7 +244,9 @@ class Gateway:
         return self._host_clock.gpst_ns(now) if self._host_clock.is_synchronised() else None
 
     def _take(self, device: str, event: ReceiverEvent, now: float) -> None:
-        self._augmentation.take(device, event, now)
+        # A recording speaks of another time and place.
+        if self.intake.records[device].facts.via is not Via.FILE:
+            self._augmentation.take(device, event, now)
         self.intake.take(device, event, now)
 
     def _build_publisher(self, broker: EmbeddedBroker | None) -> MqttPublisher:

@@ -114,6 +114,7 @@ def build_augmentation(
         rng=rng,
         new_client=new_client,
         fetch_table=fetch_table,
+        known_table=lambda address: gate.memory(address).table,
     )
     return Augmentation(
         corrections,

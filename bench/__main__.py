@@ -17,6 +17,7 @@ from pathlib import Path
 import structlog
 
 from bench import (
+    caster_clients,
     corrections,
     decode,
     footprint,
@@ -37,6 +38,7 @@ BENCHES: dict[str, Bench] = {
     "ports": many_ports.run,
     "footprint": footprint.run,
     "corrections": corrections.run,
+    "caster": caster_clients.run,
 }
 
 

@@ -12,6 +12,7 @@ import pytest
 from bdgw import app, cli
 from bdgw.demo import CorrectionTally, Tally
 from bdgw.demo import run as demo_run
+from bdgw.demo.scene import SIMULATED
 from bdgw.publish.outbox import MemoryOutbox
 from tests.support.gateway_process import PATIENCE_S, environment
 
@@ -156,7 +157,7 @@ def test_a_lost_fix_and_a_damaged_line_fail_the_demo(
         def put(self, *, topic: str, **more: Any) -> int | None:
             return None if topic.endswith("/buoy-7/fix") else super().put(topic=topic, **more)
 
-    fast, *others = demo_run.SIMULATED
+    fast, *others = SIMULATED
     monkeypatch.setattr(demo_run, "SIMULATED", (f"{fast},fault=cut:p=0.3", *others))
     monkeypatch.setattr(demo_run, "_LAST_FIX_S", 0.5)
     monkeypatch.setattr(app, "MemoryOutbox", Leaking)

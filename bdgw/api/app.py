@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 import msgspec
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response, params
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
@@ -27,6 +27,10 @@ class StatusSource(Protocol):
 
     def corrections(self) -> dict[str, Any]:
         """Every source of corrections, and what each device is given."""
+        ...
+
+    def accept_base(self, name: str) -> bool:
+        """Believe the new place of a base whose stream is held back; False if none is."""
         ...
 
     def failures(self) -> list[str]:
@@ -84,6 +88,34 @@ def build_api(
         default_response_class=JsonResponse,
     )
     may_read = Depends(authoriser(tokens, anonymous=anonymous, role="read"))
+    may_operate = Depends(authoriser(tokens, anonymous=anonymous, role="operate"))
+
+    _answer_errors(app, tokens)
+    _add_corrections(app, status, may_read=may_read, may_operate=may_operate)
+
+    @app.get("/api/v1/status", dependencies=[may_read])
+    async def get_status() -> JsonResponse:
+        """The whole state of the gateway."""
+        return JsonResponse(status.full())
+
+    @app.get("/api/v1/openapi.json", dependencies=[may_read])
+    async def get_openapi() -> JsonResponse:
+        """The description of this API."""
+        return JsonResponse(app.openapi())
+
+    @app.get("/healthz")
+    async def get_health() -> JsonResponse:
+        """Whether the data plane works: 200 or 503. Open to all, and tells no more than that."""
+        is_healthy = not status.failures()
+        return JsonResponse(
+            {"status": "ok" if is_healthy else "failing"}, status_code=200 if is_healthy else 503
+        )
+
+    return app
+
+
+def _answer_errors(app: FastAPI, tokens: tuple[Token, ...]) -> None:
+    """Make every error a problem document, and a token that is not known one everywhere."""
 
     @app.middleware("http")
     async def _refuse_unknown_tokens(
@@ -106,27 +138,18 @@ def build_api(
         where = ".".join(str(part) for part in first["loc"])
         return _problem(422, f"{where}: {first['msg']}")
 
-    @app.get("/api/v1/status", dependencies=[may_read])
-    async def get_status() -> JsonResponse:
-        """The whole state of the gateway."""
-        return JsonResponse(status.full())
 
+def _add_corrections(
+    app: FastAPI, status: StatusSource, *, may_read: params.Depends, may_operate: params.Depends
+) -> None:
     @app.get("/api/v1/corrections", dependencies=[may_read])
     async def get_corrections() -> JsonResponse:
         """Sources of corrections, and what each device is given."""
         return JsonResponse(status.corrections())
 
-    @app.get("/api/v1/openapi.json", dependencies=[may_read])
-    async def get_openapi() -> JsonResponse:
-        """The description of this API."""
-        return JsonResponse(app.openapi())
-
-    @app.get("/healthz")
-    async def get_health() -> JsonResponse:
-        """Whether the data plane works: 200 or 503. Open to all, and tells no more than that."""
-        is_healthy = not status.failures()
-        return JsonResponse(
-            {"status": "ok" if is_healthy else "failing"}, status_code=200 if is_healthy else 503
-        )
-
-    return app
+    @app.post("/api/v1/corrections/{name}/accept-base", dependencies=[may_operate])
+    async def post_accept_base(name: str) -> JsonResponse:
+        """Believe the new place of a base that has jumped, so that its stream goes on."""
+        if not status.accept_base(name):
+            raise HTTPException(409, f"no stream of {name!r} is held back because of its base")
+        return JsonResponse({"accepted": name})

@@ -41,7 +41,7 @@ def authoriser(
         granted = anonymous if header is None else _role_by(header, tokens)
         if granted is None:
             raise _refusal("the token is not known")
-        if granted == "none":
+        if header is None and (granted == "none" or ROLES.index(granted) < needed):
             raise _refusal("a bearer token is needed")
         if ROLES.index(granted) < needed:
             raise HTTPException(403, f"the role {role!r} is needed")

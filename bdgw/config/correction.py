@@ -65,6 +65,8 @@ class CorrectionConfig(Section):
     """Names of other corrections, best first, that stand in when this one fails."""
     session: Literal["shared", "per_device"] | None = None
     """Default: as the service needs it; shared where nothing is known of it."""
+    sessions_per_account: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Default: as the service allows, else 1."""
     version: Literal["auto", "1", "2"] = "auto"
     gga: GgaConfig = GgaConfig()
     position: PlaceConfig | None = None

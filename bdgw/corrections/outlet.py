@@ -176,6 +176,7 @@ class Outlet:
         at_s = self.last_forwarded_s
         return OutletSnapshot(
             device=self.name,
+            is_device=self.is_device,
             correction=self.correction,
             source=None if self.current is None else self.current.source,
             mount=None if self.current is None else self.current.mount,

@@ -78,6 +78,8 @@ class OutletSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """What one device gets."""
 
     device: str
+    is_device: bool
+    """Else a mount of the caster that relays it."""
     correction: str
     """As configured."""
     source: str | None

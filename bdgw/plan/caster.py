@@ -37,7 +37,12 @@ def caster_spec(config: Config) -> CasterSpec | None:
             port=port,
             mounts=tuple(_mount(mount, config) for mount in config.caster.mounts),
             identifier=config.gateway.id,
-            limits=Limits(max_connections=config.caster.max_clients),
+            operator=config.caster.operator,
+            public_host=config.caster.public_host,
+            limits=Limits(
+                max_connections=config.caster.max_clients,
+                max_per_address=config.caster.max_per_address,
+            ),
         )
     except ValueError as error:
         raise ConfigError(f"caster: {error}") from None
@@ -57,6 +62,9 @@ def _mount(mount: CasterMountConfig, config: Config) -> MountSpec:
         kind=_KINDS[kind],
         identifier=mount.identifier,
         country=mount.country,
+        lat_deg=mount.lat_deg,
+        lon_deg=mount.lon_deg,
+        max_distance_m=mount.max_distance_m,
         frame=frame,
         frame_epoch_year=frame_epoch_year,
         members=mount.members,
@@ -85,7 +93,8 @@ def caster_users(caster: CasterConfig) -> UserTable:
             users=tuple(_user(f"{key}[{n}]", user) for n, user in enumerate(users, start=1)),
             pushers={
                 mount.name: Pusher(
-                    password=Password(fetch(f"caster.mounts[{n}].password", mount.password))
+                    password=Password(fetch(f"caster.mounts[{n}].password", mount.password)),
+                    username=mount.username,
                 )
                 for n, mount in enumerate(caster.mounts, start=1)
                 if mount.password is not None

@@ -92,7 +92,7 @@ def _remote(correction: CorrectionConfig) -> SourceSpec:
         mount=correction.mount,
         mounts=correction.mounts,
         accounts=_accounts(correction),
-        sessions_per_account=service.sessions_per_account,
+        sessions_per_account=correction.sessions_per_account or service.sessions_per_account,
         frame=frame,
         frame_epoch_year=frame_epoch_year,
         max_age_s=correction.max_age_s,

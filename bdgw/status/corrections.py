@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from bdgw.caster import CasterSnapshot
-from bdgw.corrections.snapshot import CorrectionsSnapshot, SourceSnapshot
+from bdgw.corrections.snapshot import CorrectionsSnapshot, OutletSnapshot, SourceSnapshot
 from bdgw.status.value import present
 
 __all__ = ["caster_fields", "corrections_fields", "source_summary"]
@@ -17,7 +17,8 @@ def corrections_fields(snapshot: CorrectionsSnapshot) -> dict[str, Any]:
     """Every source and what each device is given, without what is unknown or empty."""
     return {
         "sources": [_source(source) for source in snapshot.sources],
-        "devices": [_plain(outlet) for outlet in snapshot.outlets],
+        "devices": [_outlet(outlet) for outlet in snapshot.outlets if outlet.is_device],
+        "relays": [_outlet(outlet) for outlet in snapshot.outlets if not outlet.is_device],
         "sourcetables": dict(snapshot.tables),
     }
 
@@ -42,6 +43,12 @@ def caster_fields(snapshot: CasterSnapshot) -> dict[str, Any]:
     value = _plain(snapshot)
     value["mounts"] = [_plain(mount) for mount in snapshot.mounts]
     value["clients"] = [_plain(client) for client in snapshot.clients]
+    return value
+
+
+def _outlet(outlet: OutletSnapshot) -> dict[str, Any]:
+    value = _plain(outlet)
+    del value["is_device"]
     return value
 
 

@@ -94,6 +94,10 @@ class GatewayStatus:
         """Every source of corrections, and what each device is given."""
         return corrections_fields(self._corrections.snapshots(self._monotonic_s()))
 
+    def accept_base(self, name: str) -> bool:
+        """Believe the new place of a base whose stream is held back; False if none is."""
+        return self._corrections.accept_base(name)
+
     def health(self) -> dict[str, Any]:
         """The summary that is published and retained."""
         outbox = self._outbox.snapshot(now_s=self._monotonic_s())

@@ -22,6 +22,7 @@ OPEN = {("GET", "/healthz")}
 NEEDS = {
     ("GET", "/api/v1/status"): "read",
     ("GET", "/api/v1/corrections"): "read",
+    ("POST", "/api/v1/corrections/{name}/accept-base"): "operate",
     ("GET", "/api/v1/openapi.json"): "read",
 }
 # Each is refused: unknown, cut, with more behind it, another scheme, empty, no scheme, an expired
@@ -51,6 +52,9 @@ class Source:
 
     def corrections(self) -> dict[str, Any]:
         return {"sources": []}
+
+    def accept_base(self, name: str) -> bool:
+        return name != "held-by-nobody"
 
     def failures(self) -> list[str]:
         return self.reasons

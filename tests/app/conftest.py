@@ -19,7 +19,7 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     The limits themselves are tested where they are judged, with a clock of the test's own.
     """
     monkeypatch.setattr(
-        plan,
+        plan.device,
         "DeviceSpec",
         partial(
             DeviceSpec,
@@ -31,7 +31,7 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
     )
     monkeypatch.setattr(
-        plan,
+        plan.broker,
         "MqttSettings",
         partial(MqttSettings, backoff_floor_s=0.05, backoff_cap_s=0.2),
     )
