@@ -17,13 +17,14 @@ from typing import Any
 
 import pytest
 
-from bdgw import app, status
+from bdgw import app
 from bdgw.errors import UnavailableError
 from bdgw.hostclock import HostClock
 from bdgw.publish import embedded
 from bdgw.publish.mqtt import MqttPublisher
 from bdgw.publish.outbox import MemoryOutbox
 from bdgw.receivers import SystemClock
+from bdgw.status import gateway as gateway_status
 from tests.app.rig import Running, device, head, running
 from tests.publish.brokers import Mosquitto, Subscriber, free_port, until
 from tests.publish.conftest import require_mosquitto
@@ -438,7 +439,7 @@ async def test_healthz_tells_of_the_data_plane_and_not_of_the_process(
     tmp_path, terminal, monkeypatch
 ):
     require_mosquitto()
-    monkeypatch.setattr(status, "_GRACE_S", 0.3)
+    monkeypatch.setattr(gateway_status, "_GRACE_S", 0.3)
     broker = Mosquitto(tmp_path)
     missing = device("b", f"serial://{tmp_path}/none")
     text = head(tmp_path, f'url = "{broker.url}"') + device("a", terminal.url) + missing
