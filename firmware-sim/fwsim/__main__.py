@@ -1,4 +1,4 @@
-"""Command line of the simulator: ``run``, ``replay``, ``many`` and ``caster``.
+"""Command line of the simulator: ``run``, ``replay``, ``many``, ``caster`` and ``rdss``.
 
 Stdout carries JSON lines only (ready, started, summary); what goes wrong is said on stderr.
 """
@@ -22,6 +22,7 @@ from fwsim.console import ndjson, say, until_signal
 from fwsim.device import Device
 from fwsim.load import Load, Stamp
 from fwsim.ports import Port
+from fwsim.rdss_command import add_rdss
 from fwsim.simulator import NamedPort, RunOptions, Simulator, Stalled
 from fwsim.spec import (
     DeviceSpec,
@@ -97,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     many.add_argument("--stamps", type=Path, help="NDJSON: device, t_utc, mono_ns of last byte")
     many.set_defaults(work=_many)
     add_caster(commands)
+    add_rdss(commands)
     return parser
 
 

@@ -1,0 +1,369 @@
+"""All messages on their way out, and what ends each of them. Pure.
+
+Every end goes through the ledger, so a message has one outcome; what is here is only what it takes
+to get there, and is rebuilt from the ledger after a restart.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import msgspec
+
+from bdgw.errors import BdgwError, EncodeError
+from bdgw.shortmsg.budget import AirBudget, Job
+from bdgw.shortmsg.compose import pack_body
+from bdgw.shortmsg.flight import Flight
+from bdgw.shortmsg.ledger import Ledger
+from bdgw.shortmsg.message import Message, State
+from bdgw.shortmsg.outgoing import Peer, Submission, from_ledger
+from bdgw.shortmsg.pending import Pending
+from bdgw.shortmsg.planner import Plan, Planner
+from bdgw.shortmsg.segment import ID_MAX, Complete, check_of
+from bdgw.shortmsg.shelf import Shelf, ShelfEntry
+from bdgw.shortmsg.transfer import OutgoingTransfer
+from bdgw.shortmsg.transfer_state import Outcome, TransferOptions
+
+__all__ = ["CourierRules", "Fleet"]
+
+_PLACES = 64
+
+
+class CourierRules(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds and counts."""
+
+    receipt_batch_s: float = 60.0
+    """A receipt waits so long for others that share its slot."""
+    receipt_wait_s: float = 86400.0
+    """After so long without the peer's receipt a message is given up."""
+    repeat_after_s: float = 900.0
+    """A plain text that may be repeated waits so long for the peer's receipt first."""
+    feedback_s: float = 30.0
+    """A session that says nothing of its request for so long is taken for gone."""
+    n_refusals_max: int = 10
+    """A terminal that refuses one message so often without a reason will not take it."""
+    transfer: TransferOptions = TransferOptions()
+
+
+class Fleet:
+    """The unfinished messages by id."""
+
+    def __init__(
+        self,
+        *,
+        rules: CourierRules,
+        ledger: Ledger,
+        budget: AirBudget,
+        planner: Planner,
+        utc_ns: Callable[[], int],
+    ) -> None:
+        self._rules = rules
+        self._ledger = ledger
+        self._budget = budget
+        self._planner = planner
+        self._utc_ns = utc_ns
+        self.shelf = Shelf(ledger.values, name="shortmsg/flight", n_places=_PLACES)
+        self._flights: dict[str, Flight] = {}
+
+    def get(self, message_id: str) -> Flight | None:
+        """An unfinished message."""
+        return self._flights.get(message_id)
+
+    def id_of_key(self, key: str) -> str | None:
+        """The unfinished message of an idempotency key."""
+        for flight in self._flights.values():
+            if flight.submission.idempotency_key == key:
+                return flight.id
+        return None
+
+    # Beginnings
+
+    def launch(
+        self, message_id: str, submission: Submission, plan: Plan, job: Job
+    ) -> Pending[Message]:
+        """A new message; its job is queued already."""
+        flight = self._made(message_id, submission, plan, job)
+        flight.air_number = plan.digest
+        if flight.payload is not None and flight.peer is not None:
+            flight.air_number = self._next_number(flight.peer)
+        return self._ledger.queue(
+            message_id,
+            at_utc_ns=self._utc_ns(),
+            of=min(flight.n_units, 4000),
+            air_number=flight.air_number,
+        )
+
+    def relaunch(
+        self,
+        message: Message,
+        submission: Submission,
+        plan: Plan,
+        job: Job,
+        shelved: ShelfEntry | None,
+        *,
+        now: float,
+    ) -> None:
+        """A message of an earlier run goes on."""
+        if message.state is State.ACCEPTED:
+            self._budget.requeue(job)
+            self.launch(message.id, submission, plan, job)
+            return
+        flight = self._made(message.id, submission, plan, job)
+        flight.take_up(message)
+        flight.give_up_s = job.deadline_s
+        if flight.is_long:
+            if shelved is not None and shelved.state is not None:
+                flight.card = shelved.card
+                self._restored(flight, shelved)
+            self._budget.requeue(self._bound(flight))
+        elif message.n_units_gone:
+            self.plain_gone(flight, is_sure=not message.is_possibly_sent, now=now)
+        else:
+            self._budget.requeue(job)
+
+    def _made(self, message_id: str, submission: Submission, plan: Plan, job: Job) -> Flight:
+        flight = Flight(
+            id=message_id,
+            submission=submission,
+            peer=self._planner.peer(submission.to),
+            job=job,
+            n_units=plan.n_slots,
+            payload=plan.payload,
+            n_repeats_left=submission.n_repeats,
+            give_up_s=job.deadline_s,
+        )
+        self._flights[message_id] = flight
+        return flight
+
+    def _restored(self, flight: Flight, shelved: ShelfEntry) -> None:
+        if shelved.state is None:
+            return
+        flight.wire_payload = shelved.payload
+        try:
+            flight.transfer = OutgoingTransfer.restore(
+                shelved.state, shelved.payload, options=self._rules.transfer
+            )
+        except EncodeError:
+            flight.card = None
+
+    def _bound(self, flight: Flight) -> Job:
+        cards = flight.job.cards if flight.card is None else frozenset([flight.card])
+        return msgspec.structs.replace(
+            flight.job, cards=cards, n_slots=flight.n_slots_left(), has_started=flight.n_handed > 0
+        )
+
+    def _next_number(self, peer: Peer) -> int:
+        taken = self._ledger.values.reserve(f"shortmsg/air/{peer.name}", 1)
+        return taken.value[0] & ID_MAX
+
+    # Long messages
+
+    def begin_transfer(self, flight: Flight, card: int, unit_bytes: int) -> None:
+        """The units of a long message will come from this card.
+
+        Raises:
+            EncodeError: it does not fit in units of this size.
+        """
+        if flight.payload is None or flight.air_number is None or flight.peer is None:
+            raise EncodeError("a plain message has no units")
+        wire = self._planner.wire_payload(flight.submission, flight.payload, card=card)
+        if wire != flight.payload and flight.n_handed:
+            # Sealed anew, so it is another message to the peer.
+            flight.air_number = self._next_number(flight.peer)
+        flight.wire_payload = wire
+        flight.transfer = OutgoingTransfer(
+            flight.air_number,
+            wire,
+            unit_bytes=unit_bytes,
+            options=self._rules.transfer,
+        )
+        flight.card = card
+        flight.again = None
+        self._budget.requeue(self._bound(flight))
+
+    def handed(self, flight: Flight) -> None:
+        """A unit of a long message is about to go: keep what the transfer must remember."""
+        if flight.transfer is None or flight.wire_payload is None:
+            return
+        self.shelf.put(
+            ShelfEntry(
+                id=flight.id,
+                payload=flight.wire_payload,
+                state=flight.transfer.state(),
+                card=flight.card,
+            )
+        )
+        self._budget.change(flight.id, n_slots=flight.n_slots_left(), has_started=True)
+
+    def replan(self) -> None:
+        """The cards have changed: who may be sent by which is asked again.
+
+        What none of them can send waits for the card that could.
+        """
+        for flight in self._flights.values():
+            if flight.transfer is not None or flight.in_flight is not None:
+                continue
+            cards = self._planner.cards_for(flight.submission, is_long=flight.is_long)
+            if cards:
+                flight.job = msgspec.structs.replace(flight.job, cards=cards)
+                self._budget.release(flight.id, cards)
+
+    def unbind(self, card: int) -> None:
+        """A card is away: its long messages begin anew with another, under their own number."""
+        for flight in self._flights.values():
+            if flight.card == card and flight.submission.card is None:
+                flight.card = flight.transfer = flight.again = None
+                self._budget.release(flight.id, flight.job.cards)
+
+    def settle(self, flight: Flight) -> bool:
+        """Act on how a transfer has ended; False: it goes on."""
+        outcome = None if flight.transfer is None else flight.transfer.outcome
+        if outcome is None:
+            return False
+        if outcome is Outcome.DELIVERED:
+            self.delivered(flight.id)
+        elif outcome is Outcome.ID_IN_USE and flight.peer is not None:
+            flight.air_number = self._next_number(flight.peer)
+            flight.transfer = flight.again = None
+            return False
+        elif outcome is Outcome.SILENT:
+            self.expire(flight.id, "nothing heard of the peer")
+        else:
+            self.refuse(flight.id, f"peer: {outcome}", is_retryable=outcome.is_retryable)
+        return True
+
+    # Plain messages
+
+    def plain_gone(self, flight: Flight, *, is_sure: bool, now: float) -> None:
+        """A plain message went out, or may have: what follows depends on who could tell."""
+        rules = self._rules
+        may_repeat = flight.n_repeats_left > 0
+        if flight.peer is None:
+            if is_sure:
+                self._end(flight.id)
+            elif may_repeat:
+                self.repeat(flight)
+            else:
+                self.refuse(flight.id, "possibly_sent", is_retryable=True)
+            return
+        if flight.job.deadline_s is None:
+            flight.give_up_s = now + rules.receipt_wait_s
+        if may_repeat:
+            flight.repeat_at_s = now + rules.repeat_after_s
+
+    def repeat(self, flight: Flight) -> None:
+        """Send a plain message that may have gone once more."""
+        flight.n_repeats_left -= 1
+        flight.repeat_next = True
+        flight.repeat_at_s = None
+        self._budget.requeue(flight.job)
+
+    # Ends
+
+    def delivered(self, message_id: str) -> None:
+        """Its peer has it."""
+        self._ledger.delivered(message_id, at_utc_ns=self._utc_ns(), cause="peer")
+        self._end(message_id)
+
+    def refuse(self, message_id: str, reason: str, *, is_retryable: bool) -> None:
+        """Give it up, once the terminal has answered if a unit is in flight."""
+        flight = self._flights.get(message_id)
+        if flight is not None and flight.in_flight is not None:
+            return
+        self._ledger.refuse(
+            message_id, at_utc_ns=self._utc_ns(), reason=reason, is_retryable=is_retryable
+        )
+        self._end(message_id)
+
+    def expire(self, message_id: str, cause: str) -> None:
+        """Its time is over."""
+        self._ledger.expire(message_id, at_utc_ns=self._utc_ns(), cause=cause)
+        self._end(message_id)
+
+    def superseded(self, message_id: str) -> None:
+        """A newer message has its place in the queue."""
+        self.refuse(message_id, "superseded", is_retryable=False)
+
+    def _end(self, message_id: str) -> None:
+        self._flights.pop(message_id, None)
+        self._budget.remove(message_id)
+        self.shelf.drop(message_id)
+
+    def forget(self, message_id: str) -> None:
+        """The ledger has its outcome already."""
+        self._end(message_id)
+
+    # What peers say
+
+    def acknowledged(self, peer: Peer, digest: int) -> None:
+        """A receipt of a plain message."""
+        for address in peer.addresses:
+            message = self._ledger.by_air_number(address, digest)
+            if message is not None and message.n_units_gone + len(message.in_flight):
+                self.delivered(message.id)
+
+    def controlled(self, peer: Peer, unit: bytes, control: object, *, now: float) -> None:
+        """A control of a long message."""
+        for flight in list(self._flights.values()):
+            transfer = flight.transfer
+            if flight.peer is not peer or transfer is None:
+                continue
+            if getattr(control, "message_id", None) != transfer.message_id:
+                continue
+            if transfer.receive_control(unit) and not self.settle(flight):
+                self._budget.change(flight.id, n_slots=flight.n_slots_left(), not_before_s=now)
+            return
+        if isinstance(control, Complete):
+            self._late(peer, control)
+
+    def _late(self, peer: Peer, control: Complete) -> None:
+        """The peer has what was given up here, or what begins anew with another card."""
+        for address in peer.addresses:
+            message = self._ledger.by_air_number(address, control.message_id)
+            if message is None or not message.n_units_gone + len(message.in_flight):
+                continue
+            if self._check(message) == control.check:
+                self.delivered(message.id)
+
+    def _check(self, message: Message) -> int | None:
+        flight = self._flights.get(message.id)
+        if flight is not None and flight.wire_payload is not None:
+            return check_of(flight.wire_payload)
+        try:
+            payload = pack_body(from_ledger(message.submission))
+        except (BdgwError, ValueError):
+            return None
+        return check_of(payload)
+
+    # Time
+
+    def tick(self, now: float) -> None:
+        """Repeat and give up what is due."""
+        for message_id in self._budget.overdue(now):
+            if message_id in self._flights:
+                self.expire(message_id, "deadline")
+        for flight in list(self._flights.values()):
+            if flight.in_flight is not None or flight.id in self._budget:
+                continue
+            if flight.give_up_s is not None and flight.give_up_s <= now:
+                self.expire(flight.id, "no receipt")
+            elif flight.repeat_at_s is not None and flight.repeat_at_s <= now:
+                self.repeat(flight)
+
+    def deadline(self) -> float | None:
+        """When ``tick`` has something to do."""
+        times = [self._budget.next_deadline_s()]
+        times += [
+            time
+            for flight in self._flights.values()
+            if flight.in_flight is None and flight.id not in self._budget
+            for time in (flight.give_up_s, flight.repeat_at_s)
+        ]
+        return functools.reduce(_earlier, times, None)
+
+
+def _earlier(one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)

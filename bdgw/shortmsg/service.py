@@ -1,0 +1,355 @@
+"""Short messages in and out, over all terminals of a gateway: submit, send, account, receive. Pure.
+
+The service decides, sessions speak to terminals, the ledger keeps. Nothing leaves before the ledger
+has it: a ``Dispatch`` goes to its terminal, and a ``Receipt`` to the submitter, once what they
+carry is durable. ``now`` is monotonic seconds, ``utc_ns`` the clock for what outlives the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import msgspec
+
+from bdgw.errors import BdgwError
+from bdgw.shortmsg import terminal_event as says
+from bdgw.shortmsg.budget import AirBudget, BudgetLimits, BudgetRefusal, Job, Promise
+from bdgw.shortmsg.capacity import Override
+from bdgw.shortmsg.card_pool import CardPool
+from bdgw.shortmsg.compose import Security, pack_body
+from bdgw.shortmsg.courier import Courier
+from bdgw.shortmsg.fleet import CourierRules, Fleet
+from bdgw.shortmsg.inbox import Inbox, Incoming, Lost
+from bdgw.shortmsg.ledger import Ledger, LedgerFullError
+from bdgw.shortmsg.ledger_store import Query
+from bdgw.shortmsg.message import Message
+from bdgw.shortmsg.outgoing import (
+    Dispatch,
+    Peer,
+    Receipt,
+    Refusal,
+    RefusalCause,
+    Submission,
+    from_ledger,
+    to_ledger,
+)
+from bdgw.shortmsg.pending import Pending
+from bdgw.shortmsg.planner import Plan, Planner
+from bdgw.shortmsg.segment import ID_MAX
+from bdgw.shortmsg.sorting import SortingOffice
+from bdgw.shortmsg.submission import KeyConflictError, SubmissionError
+from bdgw.shortmsg.terminal_health import TerminalStatus
+from bdgw.shortmsg.vocabulary import (
+    CardRead,
+    Family,
+    NoCard,
+    Received,
+    SelfCheckSeen,
+)
+
+__all__ = ["ServiceSpec", "ShortMessageService"]
+
+_TRIAL = "trial"
+_NS_PER_S = 1_000_000_000
+_CAUSES = {
+    "deadline": RefusalCause.DEADLINE,
+    "displaces": RefusalCause.DISPLACES,
+    "queue_full": RefusalCause.QUEUE_FULL,
+}
+_SENDING = frozenset({TerminalStatus.READY, TerminalStatus.BUSY})
+
+
+class ServiceSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator says."""
+
+    terminals: dict[str, Family | None]
+    """By name; None where the family is to be found out."""
+    peers: tuple[Peer, ...] = ()
+    commanders: frozenset[int] = frozenset()
+    """The addresses whose messages may command."""
+    overrides: tuple[Override, ...] = ()
+    budget: BudgetLimits = BudgetLimits()
+    rules: CourierRules = CourierRules()
+    control_bytes: int = 45
+    """What the smallest card that answers peers carries; level 2 of an encrypted card."""
+
+
+class ShortMessageService:
+    """All messages of one gateway."""
+
+    def __init__(
+        self,
+        spec: ServiceSpec,
+        *,
+        ledger: Ledger,
+        utc_ns: Callable[[], int],
+        now: float,
+        security: Security | None = None,
+    ) -> None:
+        """Take up where an earlier run ended: what was on its way then, and what was heard."""
+        self._spec = spec
+        self._ledger = ledger
+        self._utc_ns = utc_ns
+        self._pool = CardPool(spec.terminals)
+        self._budget = AirBudget(spec.budget)
+        self._planner = Planner(
+            pool=self._pool,
+            peers=spec.peers,
+            ledger=ledger,
+            security=security,
+            overrides=spec.overrides,
+        )
+        self._inbox = Inbox(
+            ledger=ledger,
+            peer_of=self._planner.peer,
+            security=security,
+            commanders=spec.commanders,
+            control_bytes=spec.control_bytes,
+            own_addresses=self._pool.own_addresses,
+            receipt_wait_s=spec.rules.receipt_batch_s,
+            utc_ns=utc_ns,
+            now=now,
+        )
+        self._fleet = Fleet(
+            rules=spec.rules,
+            ledger=ledger,
+            budget=self._budget,
+            planner=self._planner,
+            utc_ns=utc_ns,
+        )
+        self._courier = Courier(
+            rules=spec.rules,
+            ledger=ledger,
+            pool=self._pool,
+            budget=self._budget,
+            planner=self._planner,
+            inbox=self._inbox,
+            fleet=self._fleet,
+            utc_ns=utc_ns,
+        )
+        self._sorting = SortingOffice(planner=self._planner, inbox=self._inbox, fleet=self._fleet)
+        self._events: list[Incoming | Lost] = []
+        self._take_up(now)
+
+    # In from integrators
+
+    def submit(self, submission: Submission, *, now: float) -> Receipt | Refusal:
+        """Accept a message or say why not; nothing of a refused one is kept."""
+        problem = submission.problem()
+        if problem is not None:
+            return Refusal(cause=RefusalCause.BAD, explanation=problem)
+        earlier = self._earlier(submission, now)
+        if earlier is not None:
+            return earlier
+        plan = self._planner.plan(submission)
+        if isinstance(plan, Refusal):
+            return plan
+        if plan.payload is not None and self._fleet.shelf.is_full:
+            return Refusal(
+                cause=RefusalCause.QUEUE_FULL, explanation="too many long messages are under way"
+            )
+        job = self._job(_TRIAL, submission, plan, now)
+        refused = self._budget.offer(job, now=now, is_trial=True)
+        if isinstance(refused, BudgetRefusal):
+            return _refusal(refused)
+        return self._accept(submission, plan, job, now)
+
+    def cancel(self, message_id: str) -> Pending[Message]:
+        """Call a message back.
+
+        Raises:
+            UnknownMessageError: there is none of this id.
+            IllegalTransitionError: all of it may have gone out, or its outcome is known.
+        """
+        done = self._ledger.cancel(message_id, at_utc_ns=self._utc_ns(), cause="cancelled")
+        self._fleet.forget(message_id)
+        return done
+
+    def forecast(self, now: float) -> Mapping[str, Promise]:
+        """When each waiting message goes, as things are now."""
+        return self._budget.forecast(now)
+
+    # Terminals
+
+    def terminal_event(self, terminal: str, event: says.SessionEvent, *, now: float) -> None:
+        """Take what the session of a terminal says.
+
+        Raises:
+            KeyError: there is no such terminal.
+        """
+        seat = self._pool[terminal]
+        match event:
+            case CardRead(card=card) | says.CardChanged(card=card):
+                self._courier.card_in(terminal, card, now=now)
+            case NoCard():
+                self._courier.card_out(terminal, now=now)
+            case says.FamilyFound(family=family):
+                seat.family = family
+                self._courier.refresh(terminal, now=now)
+            case says.StatusChanged(status=status):
+                seat.is_alive = status in _SENDING or status is TerminalStatus.SUPPRESSED
+                seat.is_suppressed = status is TerminalStatus.SUPPRESSED
+                self._courier.refresh(terminal, now=now)
+            case SelfCheckSeen(is_suppressed=bool(is_suppressed)):
+                seat.is_suppressed = is_suppressed
+                self._courier.refresh(terminal, now=now)
+            case says.Accepted():
+                self._courier.accepted(terminal, now=now)
+            case says.Refused():
+                self._courier.refused(terminal, event.reason, event.wait_s, now=now)
+            case says.Unknown():
+                self._courier.unknown(terminal, event.text, now=now)
+            case Received():
+                self._events += self._sorting.received(terminal, event, now=now)
+            case _:
+                pass
+
+    def undeliverable(self, terminal: str, why: str, *, now: float) -> None:
+        """The session cannot carry what was dispatched to it (its ``EncodeError``)."""
+        self._courier.undeliverable(terminal, why, now=now)
+
+    def due(self, now: float) -> list[Dispatch]:
+        """Let timers act, and give what is to be sent now, one for a terminal at most."""
+        self._events += self._courier.tick(now)
+        return self._courier.due(now)
+
+    def deadline(self) -> float | None:
+        """When ``due`` has something to do that it has not now; None: nothing waits."""
+        return self._courier.deadline()
+
+    def events(self) -> Iterator[Incoming | Lost]:
+        """Drain what came in."""
+        events, self._events = self._events, []
+        return iter(events)
+
+    # Inside
+
+    def _accept(
+        self, submission: Submission, plan: Plan, job: Job, now: float
+    ) -> Receipt | Refusal:
+        at_utc_ns = self._utc_ns()
+        kept = to_ledger(
+            submission,
+            at_utc_ns=at_utc_ns,
+            wants_receipt=self._planner.peer(submission.to) is not None,
+        )
+        try:
+            submitted = self._ledger.submit(kept, at_utc_ns=at_utc_ns)
+        except LedgerFullError as error:
+            return Refusal(cause=RefusalCause.QUEUE_FULL, explanation=str(error))
+        except SubmissionError as error:
+            return Refusal(cause=RefusalCause.BAD, explanation=str(error))
+        except BdgwError as error:
+            return Refusal(cause=RefusalCause.STORE, explanation=str(error))
+        message = submitted.value.message
+        job = msgspec.structs.replace(job, id=message.id)
+        offered = self._budget.offer(job, now=now)
+        assert not isinstance(offered, BudgetRefusal), "refused a moment after its trial"  # noqa: S101
+        for name in offered.superseded:
+            self._fleet.superseded(name)
+        queued = self._fleet.launch(message.id, submission, plan, job)
+        promise = offered.promise
+        return Receipt(
+            id=message.id,
+            t_send_s=None if promise is None else promise.t_send_s,
+            t_arrival_s=None if promise is None else promise.t_arrival_s,
+            n_slots=plan.n_slots,
+            way=plan.way,
+            explanation=plan.explanation,
+            durable=Pending(queued.value, *submitted.commits, *queued.commits),
+            superseded=offered.superseded,
+        )
+
+    def _job(self, name: str, submission: Submission, plan: Plan, now: float) -> Job:
+        key = submission.supersede_key
+        valid_s = submission.valid_s
+        return Job(
+            id=name,
+            priority=submission.priority,
+            submitted_s=now,
+            n_slots=plan.n_slots,
+            is_transfer=plan.payload is not None,
+            deadline_s=None if valid_s is None else now + valid_s,
+            supersede_key=None if key is None else f"{submission.to}/{key}",
+            service=submission.service,
+            cards=plan.cards,
+        )
+
+    def _earlier(self, submission: Submission, now: float) -> Receipt | Refusal | None:
+        """The answer to a key that is known."""
+        key = submission.idempotency_key
+        if key is None:
+            return None
+        wants_receipt = self._planner.peer(submission.to) is not None
+        kept = to_ledger(submission, at_utc_ns=self._utc_ns(), wants_receipt=wants_receipt)
+        if self._fleet.id_of_key(key) is None and not self._ledger.find(Query(key=key)).messages:
+            return None
+        try:
+            first = self._ledger.submit(kept, at_utc_ns=self._utc_ns())
+        except KeyConflictError as error:
+            return Refusal(cause=RefusalCause.KEY_CONFLICT, explanation=str(error))
+        message = first.value.message
+        promise = self.forecast(now).get(message.id)
+        return Receipt(
+            id=message.id,
+            t_send_s=None if promise is None else promise.t_send_s,
+            t_arrival_s=None if promise is None else promise.t_arrival_s,
+            n_slots=message.n_units or 1,
+            way="repeat",
+            explanation=f"this key is known; the message is {message.state}",
+            durable=first,
+            is_repeat=True,
+        )
+
+    def _take_up(self, now: float) -> None:
+        """After a restart: what was in flight is possibly sent, the rest goes on."""
+        self._ledger.recover(at_utc_ns=self._utc_ns())
+        for message in list(self._ledger.unfinished()):
+            try:
+                submission = from_ledger(message.submission)
+            except (msgspec.DecodeError, ValueError):
+                self._fleet.refuse(message.id, "not readable any more", is_retryable=False)
+                continue
+            shelved = self._fleet.shelf.get(message.id)
+            deadline_ns = message.submission.deadline_utc_ns
+            age_s = max(0.0, (self._utc_ns() - message.submitted_utc_ns) / _NS_PER_S)
+            left_s = None if deadline_ns is None else (deadline_ns - self._utc_ns()) / _NS_PER_S
+            plan = self._replan(submission, message)
+            if isinstance(plan, Refusal):
+                self._fleet.refuse(message.id, plan.cause.value, is_retryable=plan.is_retryable)
+                continue
+            job = msgspec.structs.replace(
+                self._job(message.id, submission, plan, now - age_s),
+                deadline_s=None if left_s is None else now + left_s,
+            )
+            self._fleet.relaunch(message, submission, plan, job, shelved, now=now)
+
+    def _replan(self, submission: Submission, message: Message) -> Plan | Refusal:
+        """The plan that the ledger tells: whoever has a number of a long message is one."""
+        number = message.air_number
+        if number is None and not message.units:
+            return self._planner.plan(submission)
+        is_long = number is not None and number <= ID_MAX
+        return Plan(
+            way="long" if is_long else "plain",
+            n_slots=(message.n_units or 1) if is_long else 1,
+            payload=pack_body(submission) if is_long else None,
+            cards=None if submission.card is None else frozenset([submission.card]),
+            explanation="",
+            digest=None if is_long else number,
+        )
+
+
+def _refusal(refused: BudgetRefusal) -> Refusal:
+    promise = refused.promise
+    words = {
+        "deadline": "it would arrive after its deadline",
+        "displaces": f"message {refused.displaced} would miss the deadline it was promised",
+        "queue_full": "the queue is full",
+    }
+    return Refusal(
+        cause=_CAUSES[refused.reason],
+        explanation=words[refused.reason],
+        n_slots=None if promise is None else promise.n_slots,
+        t_arrival_s=None if promise is None else promise.t_arrival_s,
+    )

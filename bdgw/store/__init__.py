@@ -1,0 +1,1 @@
+"""What survives a power cut: the ledger of short messages, on SQLite."""
