@@ -46,7 +46,7 @@ FLOOR_S = 0.3
 """What is left of the 10 s between two attempts at one caster."""
 FICKLE = (
     "rate_hz=5,sentences=GGA+RMC,sky_every_s=3600,quality=corrected,dgnss_after_s=0,"
-    "float_after_s=0.4,fixed_after_s=0.8,fixed_max_age_s=1.5,float_max_age_s=1.8,dgnss_max_age_s=2"
+    "float_after_s=0.2,fixed_after_s=0.6,fixed_max_age_s=1.5,float_max_age_s=1.8,dgnss_max_age_s=2"
 )
 """A rover whose fix comes and goes with its corrections within two seconds."""
 SHANGHAI = "lat_deg=31.30,lon_deg=121.50"
@@ -55,14 +55,14 @@ SHANGHAI = "lat_deg=31.30,lon_deg=121.50"
 def hasten(patch: pytest.MonkeyPatch, *, floor_s: float = FLOOR_S, **rules: float) -> None:
     """Replace waits of tens of seconds; ``rules`` are fields of ``FailoverRules``."""
     floors: dict[str, Any] = {"backoff_floor_s": 0.05, "backoff_cap_s": 0.2}
-    failover = FailoverRules(**{"takeover_s": 1.0, "return_s": 1.5, "let_go_s": 4.0, **rules})
+    failover = FailoverRules(**{"takeover_s": 0.6, "return_s": 1.0, "let_go_s": 4.0, **rules})
     courtesy = CourtesyLimits(floor_s=floor_s, refused_s=max(floor_s, 30.0), good_s=0.5)
     client = partial(NtripClientSpec, courtesy=courtesy, gga_silence_s=1.0)
     for target, value in {
         "bdgw.app.AccountGate": partial(AccountGate, floor_s),
         "bdgw.plan.broker.MqttSettings": partial(MqttSettings, **floors),
         "bdgw.plan.device.DeviceSpec": partial(DeviceSpec, proven_s=0.2, **floors),
-        "bdgw.plan.correction.SourceSpec": partial(SourceSpec, failover=failover, alarm_s=1.5),
+        "bdgw.plan.correction.SourceSpec": partial(SourceSpec, failover=failover, alarm_s=1.2),
         "bdgw.corrections.inflow.NtripClientSpec": client,
         "bdgw.receivers.ntrip_stream.NtripClientSpec": client,
     }.items():
@@ -144,9 +144,13 @@ async def sim_caster(*mounts: MountSpec, **keys: Any) -> AsyncIterator[Sent]:
 
 
 def base_at(name: str, **keys: Any) -> MountSpec:
-    """A mount with a computed base: five epochs a second, its position every second."""
+    """A mount with a computed base: five epochs a second, its position every second.
+
+    Two systems only: the caster shares a processor with the gateway, and perhaps with others.
+    """
     values: dict[str, Any] = {
         "rate_hz": 5.0,
+        "systems": "GC",
         "position_every_s": 1,
         "lat_deg": 31.31,
         "lon_deg": 121.51,
@@ -426,6 +430,9 @@ class Watcher:
     def __init__(self, port: int) -> None:
         self._subscriber = Subscriber(port, f"{TOPICS}/#")
         assert self._subscriber.is_subscribed.wait(10)
+
+    def messages(self) -> list[Any]:
+        return list(self._subscriber.messages())
 
     def values(self, topic: str) -> list[dict[str, Any]]:
         return [json.loads(data) for data in self._subscriber.payloads(topic)]

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ async def test_every_rover_gets_whole_frames_byte_for_byte(
 ):
     """Version 1, version 2 in chunks that end inside frames, and TLS; serial lines and a modem."""
     cert, key = certificates.server("good")
-    mounts = [base_at(name, msm=7) for name in ("V1", "V2", "TLS")]
+    mounts = [base_at(name, msm=7, systems="GREC") for name in ("V1", "V2", "TLS")]
     port = free_port()
     async with (
         sim_caster(*mounts, tls_port=0, certificate=cert, key=key) as caster,
@@ -101,7 +102,7 @@ async def test_every_rover_gets_whole_frames_byte_for_byte(
         async with running(text) as run:
             heard = ((plain, "V1"), (chunked, "V2"), (secret, "TLS"), (dtu, "V2"))
             await until(
-                lambda: all(len(who.frames()) > 60 for who, _ in heard), "frames at all ports"
+                lambda: all(len(who.frames()) > 40 for who, _ in heard), "frames at all ports"
             )
             shown = await run.status()
         for who, mount in heard:
@@ -201,14 +202,14 @@ async def test_nothing_old_reaches_a_port_however_the_stream_comes(tmp_path):
             + device("clock", f"serial://{tmp_path}/clock")
         )
         async with running(text) as run:
-            await until(lambda: len(late.frames()) > 40 and len(lumpy.frames()) > 40, "frames")
+            await until(lambda: len(late.frames()) > 20 and len(lumpy.frames()) > 20, "frames")
             caster.caster.change("LATE", "late", delay_s=1.8)
             caster.caster.change("LUMPY", "lumpy", hold_s=1.5)
             turned_s = time.monotonic()
 
             def is_seen(shown: dict[str, Any]) -> bool:
                 a, b = (s["dropped"] for s in shown["corrections"]["sources"])
-                return bool(a.get("stale", 0) > 20 and sum(b.values()) > 20)
+                return bool(a.get("stale", 0) > 10 and sum(b.values()) > 10)
 
             shown = await run.status_is(is_seen)
             await until(lambda: lumpy.aged()[-1][0] > turned_s + 3.1, "two lumps")
@@ -221,12 +222,12 @@ async def test_nothing_old_reaches_a_port_however_the_stream_comes(tmp_path):
     assert re.search(r"no observations newer than [12] s .*limit 1 s", by_name["late"]["reason"])
     assert not [at_s for at_s, _ in late.aged() if at_s > turned_s + 0.5]
     lumps = [at_s for at_s, _ in lumpy.aged() if at_s > turned_s + 0.5]
-    assert {round(at_s - lumps[0]) for at_s in lumps} & {2}, "the newest of each lump"
+    assert max(b - a for a, b in pairwise(lumps)) > 1.0, "the newest of each lump"
 
 
 async def test_a_rover_that_takes_nothing_costs_the_others_nothing(tmp_path):
     async with (
-        sim_caster(base_at("BASE", msm=7, rate_hz=10.0)) as caster,
+        sim_caster(base_at("BASE", msm=7, rate_hz=10.0, systems="GREC")) as caster,
         rovers(20) as all_of_them,
     ):
         blocked, *others = all_of_them
@@ -242,7 +243,7 @@ async def test_a_rover_that_takes_nothing_costs_the_others_nothing(tmp_path):
             await until(lambda: all(len(r.frames()) > 20 for r in all_of_them), "all get frames")
             blocked.stop()
             # The kernel takes a second or two of it; what waits then perishes after two more.
-            shown = await run.device_is("r0", lambda d: d["write_drops"] > 10)
+            shown = await run.device_is("r0", lambda d: d["write_drops"] > 15)
             again_s = time.monotonic()
             blocked.begin()
             await until(lambda: blocked.timed()[-1][0] > again_s + 1.0, "it reads again")
@@ -257,9 +258,9 @@ async def test_a_rover_that_takes_nothing_costs_the_others_nothing(tmp_path):
     assert held, "the kernel held nothing: this shows nothing"
     assert sum(n_bytes for _, n_bytes in held) < 40_000
     assert max(age_s for age_s, _ in new) < 2.5
-    assert min(age_s for age_s, _ in held) - max(age_s for age_s, _ in new) > 1.0
+    assert min(age_s for age_s, _ in held) - max(age_s for age_s, _ in new) > 0.5
     drops = {d["dev"]: d["write_drops"] for d in after["devices"]}
-    assert drops.pop("r0") > 10
+    assert drops.pop("r0") > 15
     assert set(drops.values()) == {0}
     outlets = {each["device"]: each for each in after["corrections"]["devices"]}
     sent = caster.hashes("BASE")
@@ -287,16 +288,16 @@ async def test_a_base_that_jumps_stops_its_stream_until_somebody_believes_it(
             + device("b", b.url, 'correction = "go"')
         )
         async with running(text) as run:
-            await until(lambda: len(a.frames()) > 20 and len(b.frames()) > 20, "frames")
+            await until(lambda: len(a.frames()) > 12 and len(b.frames()) > 12, "frames")
             for name in ("STOP", "GO"):
                 caster.caster.change(name, "moved", east_m=300.0)
             await until(lambda: len(seen.alarms("base_moved")) == 2, "both alarms")
             shown = await run.status_is(
-                lambda s: s["corrections"]["sources"][0]["dropped"].get("base_held", 0) > 20
+                lambda s: s["corrections"]["sources"][0]["dropped"].get("base_held", 0) > 10
             )
             held = len(a.data)
             goes_on = len(b.frames())
-            await until(lambda: len(b.frames()) > goes_on + 20, "the other stream goes on")
+            await until(lambda: len(b.frames()) > goes_on + 10, "the other stream goes on")
             assert len(a.data) == held
             url = f"{run.gateway.api_url}/api/v1/corrections/stop/accept-base"
             code, _, _ = await asyncio.to_thread(fetch, url, "a-token-of-the-operators", "POST")
@@ -330,11 +331,11 @@ async def test_the_nearest_base_and_one_of_its_own_for_each_rover(tmp_path):
     vrs = base_at("VRS", is_virtual=True, needs_gga=True, station=100)
     places = {"here": (31.30, 121.50), "there": (31.10, 121.20)}
     lines = [
-        f"name={name},port=pty:{tmp_path}/{name},rate_hz=5,sentences=GGA+RMC,acquire_s=2,"
+        f"name={name},port=pty:{tmp_path}/{name},rate_hz=5,sentences=GGA+RMC,acquire_s=1.5,"
         f"lat_deg={lat},lon_deg={lon}"
         for name, (lat, lon) in places.items()
     ]
-    lines.append(f"name=third,port=pty:{tmp_path}/third,acquire_s=2,rate_hz=5,{SHANGHAI}")
+    lines.append(f"name=third,port=pty:{tmp_path}/third,acquire_s=1.5,rate_hz=5,{SHANGHAI}")
     async with sim_caster(near, far) as public, sim_caster(vrs) as network, field(*lines) as afield:
         text = (
             nobody(tmp_path)
@@ -355,7 +356,7 @@ async def test_the_nearest_base_and_one_of_its_own_for_each_rover(tmp_path):
             assert not network.said("request", mount="VRS")
             assert not public.said("request", outcome="stream")
             shown = await run.status_is(
-                lambda s: all(each.get("n_frames", 0) > 20 for each in s["corrections"]["devices"])
+                lambda s: all(each.get("n_frames", 0) > 10 for each in s["corrections"]["devices"])
             )
     outlets = {each["device"]: each for each in shown["corrections"]["devices"]}
     assert (outlets["third"]["source"], outlets["third"]["mount"]) == ("free", "NEAR")
@@ -436,7 +437,7 @@ async def test_a_mistake_in_a_decoder_stops_no_rover(targets, tmp_path, monkeypa
             for fault in faults:
                 fault.is_on = True
             n_before = len(first.frames())
-            await until(lambda: len(first.frames()) > n_before + 60, "it goes on")
+            await until(lambda: len(first.frames()) > n_before + 30, "it goes on")
             shown = await run.status()
         sent = caster.hashes("BASE")
     for rover in (first, second):
@@ -448,7 +449,6 @@ async def test_a_mistake_in_a_decoder_stops_no_rover(targets, tmp_path, monkeypa
     assert all(fault.n_calls for fault in faults)
 
 
-@pytest.mark.xfail(strict=True, reason="the caster drops the read in which its decoder failed")
 async def test_a_mistake_in_a_decoder_stops_no_client_of_the_caster(tmp_path, monkeypatch):
     (fault,) = _faulty(monkeypatch, "bdgw.caster.content.read_head")
     own = free_port()
