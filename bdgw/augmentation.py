@@ -16,6 +16,7 @@ import structlog
 from bdgw.caster import Caster, UserTable
 from bdgw.corrections import Corrections
 from bdgw.errors import ConfigError
+from bdgw.noise import NoiseGate
 from bdgw.receiver import EpochSeen, ReceiverEvent
 from bdgw.wire.splitter import Frame
 
@@ -77,11 +78,12 @@ class Augmentation:
         self.corrections = corrections
         self._routes = routes
         self._users_file = users_file
+        self._noise: NoiseGate[str] = NoiseGate()
         self.caster = new_caster(self._pushed)
         if self.caster is not None:
             for source, mounts in routes.mounts_of_source.items():
                 for mount in mounts:
-                    corrections.listen(source, partial(self.caster.feed, mount))
+                    corrections.listen(source, partial(self._feed, mount))
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -101,8 +103,19 @@ class Augmentation:
             for source in self._routes.sources_of_device.get(device, ()):
                 self.corrections.receive_local(source, event.data, now)
             for mount in self._routes.mounts_of_device.get(device, ()):
-                if self.caster is not None:
-                    self.caster.feed(mount, event.data, now)
+                self._feed(mount, event.data, now)
+
+    def _feed(self, mount: str, frames: bytes, now: float) -> None:
+        """Give frames to a mount; whatever the caster makes of them, rovers and devices go on."""
+        if self.caster is None:
+            return
+        try:
+            self.caster.feed(mount, frames, now)
+        except Exception as error:  # noqa: BLE001 - a mistake in one room stops no other one
+            if self._noise.admit(mount, now):
+                _log.exception("caster_feed_failed", mount=mount, reason=str(error))
+            for again, count in self._noise.summaries(now):
+                _log.error("caster_feed_failed_again", mount=again, count=count)
 
     def _pushed(self, mount: str, frames: bytes, now: float) -> None:
         for source in self._routes.sources_of_mount.get(mount, ()):

@@ -1,9 +1,9 @@
 """The gateway as a process of its own, instrumented from outside; runs what ``bdgw run`` runs.
 
-With ``--record`` every publish call of a fix is noted with CLOCK_MONOTONIC and written down at the
-end. With ``--no-publish`` only reading, decoding, joining and numbering are run: fixes end in a
-list. ``--profile`` writes a cProfile; BDGW_BENCH_PROFILE in the environment asks for it in any
-bench.
+With ``--record`` every publish call of a fix, or with ``--record-writes`` every whole write to a
+serial port, is noted with CLOCK_MONOTONIC and written down at the end. With ``--no-publish`` only
+reading, decoding, joining and numbering are run: fixes end in a list. ``--profile`` writes a
+cProfile; BDGW_BENCH_PROFILE in the environment asks for it in any bench.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from bdgw.hub import DomainEvent
 from bdgw.model import DeviceFix
 from bdgw.publish.mqtt_connection import MqttConnection
 from bdgw.receivers import raise_descriptor_limit
+from bdgw.receivers.serial_port import SerialTransport
 from bdgw.timescale import format_utc
 
 Row = tuple[int, str, str]
@@ -54,6 +56,28 @@ class PublishCalls:
                 fix = json.loads(payload)
                 rows.append((mono_ns, fix["dev"], fix.get("t_fix", "")))
         return rows
+
+
+class PortWrites:
+    """Notes when a serial port has taken bytes as a whole."""
+
+    def __init__(self) -> None:
+        self._writes: list[tuple[int, str, int]] = []
+        original = SerialTransport.write
+        note = self._writes.append
+
+        def write(
+            transport: SerialTransport, data: bytes, *, lifetime_s: float | None = None
+        ) -> bool:
+            is_taken = original(transport, data, lifetime_s=lifetime_s)
+            if is_taken and not len(transport._out):
+                note((time.monotonic_ns(), transport._endpoint.path, len(data)))
+            return is_taken
+
+        SerialTransport.write = write  # type: ignore[method-assign, assignment]
+
+    def rows(self) -> list[tuple[int, str, int]]:
+        return self._writes
 
 
 class LastSink:
@@ -92,12 +116,16 @@ async def _only_receive(gateway: Gateway, sink: LastSink, stop: asyncio.Event) -
         await receiving
 
 
-async def _main(arguments: argparse.Namespace) -> list[Row]:
+async def _main(arguments: argparse.Namespace) -> Sequence[tuple[Any, ...]]:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     calls = PublishCalls() if arguments.record and not arguments.no_publish else None
     gateway = Gateway(load(arguments.config))
+    if arguments.record_writes:
+        writes = PortWrites()
+        await _serve(gateway, stop)
+        return writes.rows()
     if arguments.no_publish:
         sink = LastSink()
         await _only_receive(gateway, sink, stop)
@@ -110,6 +138,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", type=Path)
     parser.add_argument("--record", type=Path)
+    parser.add_argument("--record-writes", action="store_true")
     parser.add_argument("--no-publish", action="store_true")
     parser.add_argument("--profile", default=os.environ.get("BDGW_BENCH_PROFILE"))
     arguments = parser.parse_args()

@@ -21,6 +21,8 @@ _MAX_NUMBERS = 64
 _ARRIVALS = 16
 _FORGET_S = 60.0
 _FORGET_TIMES = 3.0
+_IDLE_S = 1.0
+"""So long an unfinished frame is held, so that a false preamble holds up nothing for longer."""
 _BITRATE_WINDOW_S = 60
 _DAY_MS, _WEEK_MS = 86_400_000, 604_800_000
 _BITRATE_MIN_S = 5.0
@@ -100,7 +102,7 @@ class Content:
     """Bytes in, whole frames out, and what they were. ``now`` is monotonic seconds."""
 
     def __init__(self) -> None:
-        self._splitter = Splitter({PROTOCOL: (LEADS, frame_rtcm3)})
+        self._splitter = Splitter({PROTOCOL: (LEADS, frame_rtcm3)}, idle_s=_IDLE_S, hold_s=_IDLE_S)
         self._arrivals: OrderedDict[int, _Arrivals] = OrderedDict()
         self._signals: dict[str, _Signals] = {}
         self._buckets: deque[tuple[int, int]] = deque(maxlen=_BITRATE_WINDOW_S)
@@ -113,6 +115,8 @@ class Content:
         self.n_bytes = 0
         """Of frames."""
         self.skipped_bytes = 0
+        self.inspection_failures = 0
+        """Frames that went out although looking into them failed."""
 
     def receive(self, data: bytes, *, now: float) -> list[bytes]:
         """Take bytes of the stream; the frames that became whole, in order."""
@@ -161,12 +165,16 @@ class Content:
         for event in self._splitter.events():
             if isinstance(event, Frame):
                 frames.append(event.data)
-                self._note(event.data, now)
+                self._count(event.data, now)
+                try:
+                    self._look_into(event.data, now)
+                except Exception:  # noqa: BLE001 - whatever a decoder does, the frame goes out
+                    self.inspection_failures += 1
             else:
                 self.skipped_bytes += len(event.data)
         return frames
 
-    def _note(self, frame: bytes, now: float) -> None:
+    def _count(self, frame: bytes, now: float) -> None:
         self.n_frames += 1
         self.n_bytes += len(frame)
         self.last_frame_s = now
@@ -177,6 +185,8 @@ class Content:
             self._buckets[-1] = (second, self._buckets[-1][1] + len(frame))
         else:
             self._buckets.append((second, len(frame)))
+
+    def _look_into(self, frame: bytes, now: float) -> None:
         head = read_head(frame)
         if head is None:
             return

@@ -85,6 +85,7 @@ class Mount:
             n_frames=content.n_frames,
             n_bytes=content.n_bytes,
             skipped_bytes=content.skipped_bytes,
+            inspection_failures=content.inspection_failures,
             pusher=None if self.pusher is None else _pusher_snapshot(self.pusher, now),
         )
 

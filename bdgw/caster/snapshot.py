@@ -51,6 +51,7 @@ class MountSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     n_frames: int = 0
     n_bytes: int = 0
     skipped_bytes: int = 0
+    inspection_failures: int = 0
     pusher: PusherSnapshot | None = None
 
 

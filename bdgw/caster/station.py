@@ -6,10 +6,9 @@ import math
 
 import msgspec
 
-from bdgw import rtcm
 from bdgw.errors import DecodeError
 from bdgw.geodesy import geodetic_from_ecef
-from bdgw.rtcm.station import StationPosition
+from bdgw.rtcm.station import read_position
 
 __all__ = ["Station", "read_station"]
 
@@ -32,12 +31,11 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
 def read_station(frame: bytes) -> Station | None:
     """Read a position message; None for any other one and for a place that is none on Earth."""
     try:
-        # Not imported by name: the decoder loads NumPy, and a gateway without a caster needs none.
-        message = rtcm.decode(frame)
+        message = read_position(frame)
     except (DecodeError, ValueError, ArithmeticError, LookupError):
         # A message that cannot be read travels on like any other one.
         return None
-    if not isinstance(message, StationPosition):
+    if message is None:
         return None
     if not _MIN_RADIUS_M < math.hypot(*message.ecef_m) < _MAX_RADIUS_M:
         return None

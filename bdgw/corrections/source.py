@@ -20,12 +20,10 @@ from bdgw.corrections.health import StreamHealth
 from bdgw.corrections.stream import FrameStream
 from bdgw.corrections.timekeeper import Opinions
 from bdgw.rtcm.head import Head, read_head
-from bdgw.rtcm.message import decode
-from bdgw.rtcm.station import StationPosition
+from bdgw.rtcm.station import POSITION_NUMBERS, read_position
 
 __all__ = ["Delivery", "SourceNews", "SourceState", "SourceStream", "StreamLimits"]
 
-_POSITION_NUMBERS = (1005, 1006)
 _STEADY_S = 10.0
 """A stream must be live for so long before an alarm is taken back."""
 _GAP_PERIODS = 2.5
@@ -273,10 +271,10 @@ class SourceStream:
 
     def _base_cause(self, look: _Look, now: float) -> str | None:
         head = look.head
-        if head is None or head.number not in _POSITION_NUMBERS:
+        if head is None or head.number not in POSITION_NUMBERS:
             return None
-        message = decode(look.frame)
-        if not isinstance(message, StationPosition):
+        message = read_position(look.frame)
+        if message is None:
             return None
         may_pass, news = self.guard.position_seen(
             message.station, message.ecef_m, now, is_virtual=message.is_non_physical

@@ -10,9 +10,12 @@ import msgspec
 from bdgw.errors import EncodeError
 from bdgw.rtcm.bits import BitReader, BitWriter
 from bdgw.rtcm.field import RESERVED, Layout, flag, signed, unsigned
+from bdgw.rtcm.frame import message_number, payload_of
 
-__all__ = ["PhysicalStation", "StationPosition"]
+__all__ = ["POSITION_NUMBERS", "PhysicalStation", "StationPosition", "read_position"]
 
+POSITION_NUMBERS = (1005, 1006)
+_NUMBER_BITS = 12
 _TENTH_MM = 10_000
 _WITH_HEIGHT = 1006
 _X = ("x_m", signed("DF025", 38, per=_TENTH_MM, unit="m"))
@@ -84,6 +87,22 @@ def decode_position(number: int, reader: BitReader) -> StationPosition:
     if number == _WITH_HEIGHT:
         row |= _HEIGHT.read(reader)
     return msgspec.convert({"number": number, "ecef_m": ecef_m, **row}, StationPosition)
+
+
+def read_position(frame: bytes) -> StationPosition | None:
+    """Read a whole frame of 1005 or 1006 whose checksum is proven; None for any other message.
+
+    The same as the general decoder, for those who need nothing else of it, and no NumPy.
+
+    Raises:
+        DecodeError: the payload is too short.
+    """
+    number = message_number(frame)
+    if number is None or number not in POSITION_NUMBERS:
+        return None
+    reader = BitReader(payload_of(frame))
+    reader.position = _NUMBER_BITS
+    return decode_position(number, reader)
 
 
 def encode_position(message: StationPosition, writer: BitWriter) -> None:

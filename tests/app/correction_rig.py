@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import json
 import os
 import time
 from collections import Counter, defaultdict
@@ -36,14 +37,16 @@ from fwsim.device import Device
 from fwsim.gnss_time import gpst_of_utc_ns
 from fwsim.simulator import NamedPort, RunOptions, Simulator
 from fwsim.spec import parse_line
-from tests.publish.brokers import free_port, until
+from tests.publish.brokers import Subscriber, free_port, until
 from tests.receivers.rig import Terminal
 
+PATIENCE_S = 20.0
+TOPICS = "bdgw/v1/yp-01"
 FLOOR_S = 0.3
 """What is left of the 10 s between two attempts at one caster."""
 FICKLE = (
     "rate_hz=5,sentences=GGA+RMC,sky_every_s=3600,quality=corrected,dgnss_after_s=0,"
-    "float_after_s=0.4,fixed_after_s=0.8,fixed_max_age_s=1.5,float_max_age_s=1.8,dgnss_max_age_s=2"
+    "float_after_s=0.2,fixed_after_s=0.6,fixed_max_age_s=1.5,float_max_age_s=1.8,dgnss_max_age_s=2"
 )
 """A rover whose fix comes and goes with its corrections within two seconds."""
 SHANGHAI = "lat_deg=31.30,lon_deg=121.50"
@@ -51,15 +54,15 @@ SHANGHAI = "lat_deg=31.30,lon_deg=121.50"
 
 def hasten(patch: pytest.MonkeyPatch, *, floor_s: float = FLOOR_S, **rules: float) -> None:
     """Replace waits of tens of seconds; ``rules`` are fields of ``FailoverRules``."""
-    floors = {"backoff_floor_s": 0.05, "backoff_cap_s": 0.2}
-    failover = FailoverRules(**{"takeover_s": 1.0, "return_s": 1.5, "let_go_s": 4.0, **rules})
+    floors: dict[str, Any] = {"backoff_floor_s": 0.05, "backoff_cap_s": 0.2}
+    failover = FailoverRules(**{"takeover_s": 0.6, "return_s": 1.0, "let_go_s": 4.0, **rules})
     courtesy = CourtesyLimits(floor_s=floor_s, refused_s=max(floor_s, 30.0), good_s=0.5)
     client = partial(NtripClientSpec, courtesy=courtesy, gga_silence_s=1.0)
     for target, value in {
         "bdgw.app.AccountGate": partial(AccountGate, floor_s),
         "bdgw.plan.broker.MqttSettings": partial(MqttSettings, **floors),
         "bdgw.plan.device.DeviceSpec": partial(DeviceSpec, proven_s=0.2, **floors),
-        "bdgw.plan.correction.SourceSpec": partial(SourceSpec, failover=failover, alarm_s=1.5),
+        "bdgw.plan.correction.SourceSpec": partial(SourceSpec, failover=failover, alarm_s=1.2),
         "bdgw.corrections.inflow.NtripClientSpec": client,
         "bdgw.receivers.ntrip_stream.NtripClientSpec": client,
     }.items():
@@ -141,9 +144,13 @@ async def sim_caster(*mounts: MountSpec, **keys: Any) -> AsyncIterator[Sent]:
 
 
 def base_at(name: str, **keys: Any) -> MountSpec:
-    """A mount with a computed base: five epochs a second, its position every second."""
+    """A mount with a computed base: five epochs a second, its position every second.
+
+    Two systems only: the caster shares a processor with the gateway, and perhaps with others.
+    """
     values: dict[str, Any] = {
         "rate_hz": 5.0,
+        "systems": "GC",
         "position_every_s": 1,
         "lat_deg": 31.31,
         "lon_deg": 121.51,
@@ -227,7 +234,8 @@ def assert_passed_on(heard: Sequence[str], sent: Sequence[str]) -> None:
     strange = [n for n, each in enumerate(heard) if each not in counts]
     assert not strange, f"never sent: {strange} of {len(heard)}"
     n_again = next(n for n in range(len(heard)) if _is_run(heard[n:], sent))
-    assert n_again <= 7, f"out of order within the first {n_again} of {len(heard)}"
+    places = [[n for n, other in enumerate(sent) if other == each][:4] for each in heard]
+    assert n_again <= 7, f"lost or out of order before {n_again} of {len(heard)}: {places}"
 
 
 def _is_run(part: Sequence[str], whole: Sequence[str]) -> bool:
@@ -289,6 +297,7 @@ class Field:
 
     def __init__(self) -> None:
         self.heard: dict[str, Heard] = defaultdict(Heard)
+        self.sent: dict[str, Heard] = defaultdict(Heard)
         self.truth: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.is_ready = False
 
@@ -306,7 +315,7 @@ async def field(*lines: str) -> AsyncIterator[Field]:
     specs = [parse_line(line) for line in lines]
     ports = [NamedPort(spec.name, build_device_port(spec)) for spec in specs]
     for named in ports:
-        _listen_in(named, seen.heard[named.name])
+        _listen_in(named, seen.heard[named.name], seen.sent[named.name])
 
     def make_devices(start_utc_ns: int) -> list[Device]:
         return [
@@ -329,12 +338,110 @@ async def field(*lines: str) -> AsyncIterator[Field]:
         await task
 
 
-def _listen_in(named: NamedPort, heard: Heard) -> None:
+def _listen_in(named: NamedPort, heard: Heard, sent: Heard) -> None:
     tick: Callable[[float], bytes] = named.port.tick
+    write: Callable[[bytes], int] = named.port.write
 
     def listening(now_s: float) -> bytes:
         data = tick(now_s)
         heard.add(data)
         return data
 
+    def writing(data: bytes) -> int:
+        n_bytes = write(data)
+        sent.add(data[:n_bytes])
+        return n_bytes
+
     named.port.tick = listening  # type: ignore[method-assign]
+    named.port.write = writing  # type: ignore[method-assign]
+
+
+class Peer(Heard):
+    """A client of a caster made of a bare socket: version 1 unless the head says otherwise."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        super().__init__()
+        self.reader = reader
+        self.writer = writer
+        self.head = b""
+        self.is_over = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def ask(self, text: str) -> None:
+        """Send a request, and read the head of the answer to its blank line or its end."""
+        self.writer.write(text.encode())
+        async with asyncio.timeout(PATIENCE_S):
+            try:
+                self.head = await self.reader.readuntil(b"\r\n\r\n")
+            except asyncio.IncompleteReadError as error:
+                self.head = error.partial
+        self._task = asyncio.create_task(self._read())
+
+    async def over(self) -> bytes:
+        """Wait for the end; gives all that came."""
+        await until(lambda: self.is_over, "the end of the connection")
+        return self.data
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self.writer.close()
+        with contextlib.suppress(OSError):
+            await self.writer.wait_closed()
+
+    async def _read(self) -> None:
+        with contextlib.suppress(OSError):
+            while data := await self.reader.read(65536):
+                self.add(data)
+        self.is_over = True
+
+
+@contextlib.asynccontextmanager
+async def dialled(port: int) -> AsyncIterator[Peer]:
+    """A connection to a port of this host, which may not be open yet."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            try:
+                peer = Peer(*await asyncio.open_connection("127.0.0.1", port))
+                break
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.01)
+    try:
+        yield peer
+    finally:
+        await peer.close()
+
+
+@contextlib.asynccontextmanager
+async def raw_client(port: int, mount: str, *headers: str, version: int = 1) -> AsyncIterator[Peer]:
+    """Ask for a mount as an NTRIP client."""
+    async with dialled(port) as peer:
+        lines = [f"GET /{mount} HTTP/1.{version - 1}", "User-Agent: NTRIP probe/1", *headers]
+        if version == 2:
+            lines += ["Host: caster.example.com", "Ntrip-Version: Ntrip/2.0"]
+        await peer.ask("\r\n".join([*lines, "", ""]))
+        yield peer
+
+
+class Watcher:
+    """An MQTT subscriber, and what it got as values."""
+
+    def __init__(self, port: int) -> None:
+        self._subscriber = Subscriber(port, f"{TOPICS}/#")
+        assert self._subscriber.is_subscribed.wait(10)
+
+    def messages(self) -> list[Any]:
+        return list(self._subscriber.messages())
+
+    def values(self, topic: str) -> list[dict[str, Any]]:
+        return [json.loads(data) for data in self._subscriber.payloads(topic)]
+
+    def alarms(self, kind: str) -> list[dict[str, Any]]:
+        return self.values(f"{TOPICS}/alarm/event/{kind}")
+
+    def last(self, topic: str) -> dict[str, Any]:
+        return (self.values(topic) or [{}])[-1]
+
+    def close(self) -> None:
+        self._subscriber.close()

@@ -215,7 +215,7 @@ def test_an_implausible_position_is_the_only_frame_that_is_taken_out():
     assert [news.kind for news in source.news()] == ["base_implausible"]
 
 
-@pytest.mark.parametrize("broken", ["read_head", "decode"])
+@pytest.mark.parametrize("broken", ["read_head", "read_position"])
 def test_a_fault_of_a_decoder_never_stops_forwarding(monkeypatch, broken):
     def fail(_frame):
         raise RuntimeError("a mistake")
