@@ -24,6 +24,7 @@ from bench import (
     many_ports,
     many_tcp,
     rtcm_decode,
+    segments,
     ten_hertz,
 )
 from bench.figure import Bench, Figure, Options, emit, table
@@ -36,6 +37,7 @@ BENCHES: dict[str, Bench] = {
     "tcp": many_tcp.run,
     "serial": ten_hertz.run,
     "ports": many_ports.run,
+    "segments": segments.run,
     "footprint": footprint.run,
     "corrections": corrections.run,
     "caster": caster_clients.run,

@@ -44,7 +44,6 @@ from bdgw.shortmsg.vocabulary import (
     Family,
     NoCard,
     Received,
-    SelfCheckSeen,
 )
 
 __all__ = ["ServiceSpec", "ShortMessageService"]
@@ -189,9 +188,6 @@ class ShortMessageService:
             case says.StatusChanged(status=status):
                 seat.is_alive = status in _SENDING or status is TerminalStatus.SUPPRESSED
                 seat.is_suppressed = status is TerminalStatus.SUPPRESSED
-                self._courier.refresh(terminal, now=now)
-            case SelfCheckSeen(is_suppressed=bool(is_suppressed)):
-                seat.is_suppressed = is_suppressed
                 self._courier.refresh(terminal, now=now)
             case says.Accepted():
                 self._courier.accepted(terminal, now=now)
