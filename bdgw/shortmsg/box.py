@@ -1,7 +1,7 @@
 """Payloads of makers of boxes that were seen in public: a text, and a track of an aircraft.
 
 Each is known from one public source; a frame of each was checked against it.
-Source: rdss-protocols 10.
+Source: RDSS digest 10.
 """
 
 from __future__ import annotations

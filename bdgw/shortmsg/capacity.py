@@ -3,7 +3,7 @@
 The public sources disagree in places, so a number of the table can be replaced from the
 configuration. Capacity is counted with the bits on air (``text.bits_on_air``), which are not the
 bits of the length field of the serial frame.
-Source: rdss-protocols 8.1 (levels of BD1 and BD2), 8.2 (BD3).
+Source: RDSS digest 8.1 (levels of BD1 and BD2), 8.2 (BD3).
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ TABLE: tuple[Limit, ...] = (
         note="the maximum of the system; levels are unknown",
     ),
 )
-"""Every known limit. Sources of the rows: rdss-protocols 8.1, 8.2 and 2.3 (express)."""
+"""Every known limit. Sources of the rows: RDSS digest 8.1, 8.2 and 2.3 (express)."""
 
 
 def _key(row: Limit | Override) -> tuple[Service, bool]:

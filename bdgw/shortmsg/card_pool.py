@@ -35,7 +35,7 @@ class Seat(msgspec.Struct, kw_only=True):
     n_failures: int = 0
     """Refusals in a row for such reasons."""
     in_flight: str | None = None
-    """The job whose feedback is awaited: one request at a time (rdss-protocols 7)."""
+    """The job whose feedback is awaited: one request at a time (RDSS digest 7)."""
     in_flight_service: Service = Service.REGIONAL
     in_flight_unit: int | None = None
     """Its number in the ledger; None for what is no message."""

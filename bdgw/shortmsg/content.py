@@ -3,7 +3,7 @@
 Recognition is a guess from the outside, in a fixed order, and never refuses: what is not
 understood is binary, with the reason where it nearly was something. The bytes of the content are
 kept in every result. Records of bdgw peers are told by their first byte and handed on unread.
-Source: rdss-protocols 2.2, 9 (item 4), 10.
+Source: RDSS digest 2.2, 9 (item 4), 10.
 """
 
 from __future__ import annotations

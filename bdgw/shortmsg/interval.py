@@ -9,7 +9,7 @@ the latest transmission that there can have been: a mark that is written down be
 leaves is on the safe side, whatever happens afterwards. Regional and global requests have
 intervals of their own; an express request is a regional one.
 
-Source: rdss-protocols 2.3 and 7.
+Source: RDSS digest 2.3 and 7.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bdgw.shortmsg.vocabulary import Card, Service
 __all__ = ["FEEDBACK_LIMIT_S", "IntervalRules", "IntervalTimer", "SendMark"]
 
 FEEDBACK_LIMIT_S = 15.0
-"""Feedback comes 2 to 15 s after the request (rdss-protocols 6.5)."""
+"""Feedback comes 2 to 15 s after the request (RDSS digest 6.5)."""
 
 
 class SendMark(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,7 +145,7 @@ class IntervalTimer:
         """The terminal wants ``wait_s`` more; never shortens what our own timer says.
 
         What cannot be believed (0, longer than the interval, the second time in a row) counts as
-        a whole interval, because there are four readings of that field (rdss-protocols 3.8).
+        a whole interval, because there are four readings of that field (RDSS digest 3.8).
         """
         interval_s = self.interval_s(card, service, is_express=is_express)
         if interval_s is None:

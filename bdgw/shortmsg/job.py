@@ -34,7 +34,7 @@ class BudgetLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Numbers of one gateway; seconds where they are times."""
 
     margin_s: float = 2.0
-    """On top of the card's interval (rdss-protocols 7)."""
+    """On top of the card's interval (RDSS digest 7)."""
     transit_s: float = 10.0
     """From the request to the other terminal's output, assumed for the promise of arrival."""
     patience_s: float = 3600.0

@@ -1,7 +1,7 @@
 """Location reports (0x0200) of the vehicle protocol JT/T 808, as they come in messages.
 
 Frames of the 2013 and the 2019 edition; other messages and split ones are left alone.
-Source: JT/T 808-2013 and -2019, clauses 4.4 and 8 (location report); integration-standards 8.1.
+Source: JT/T 808-2013 and -2019, clauses 4.4 and 8 (location report).
 """
 
 from __future__ import annotations

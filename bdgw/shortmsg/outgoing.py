@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 ADDRESS_MAX = 2**24 - 1
-"""Addresses of all families fit 24 bits so far (rdss-protocols 2.1)."""
+"""Addresses of all families fit 24 bits so far (RDSS digest 2.1)."""
 
 _KEY_CHARS_MAX = 128
 _TEXT_CHARS_MAX = 20_000

@@ -1,7 +1,7 @@
 """The position report inside a message (位置报告): 104 bits, first byte A0.
 
 Hemispheres are not carried: north and east are assumed, as the system serves them.
-Source: rdss-protocols 3.10.
+Source: RDSS digest 3.10.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def content_digest(form: Form, content: bytes, n_bits: int) -> int:
     """The name of a plain message at both ends: 31 bits of BLAKE2s over its content.
 
     Terminals fill the last half byte of an odd number of digits as they like
-    (rdss-protocols 2.2), so it does not count.
+    (RDSS digest 2.2), so it does not count.
     """
     if form is Form.CODE and n_bits % 8 == 4 and len(content) * 8 == n_bits + 4:
         content = content[:-1] + bytes([content[-1] & 0xF0])

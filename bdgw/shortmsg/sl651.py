@@ -2,7 +2,7 @@
 
 Reads every field of the header, the elements of reports, and the marks of packets that belong
 together; joins no packets and answers nothing. ASCII mode (first byte 01) is not read.
-Source: SL 651-2014, clause 6; integration-standards 8.2; rdss-protocols 10.
+Source: SL 651-2014, clause 6; RDSS digest 10.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 An element is an identifier, a byte with its length (upper five bits) and decimals (lower three),
 and packed decimal digits. Values keep the digits that were sent: they are decimal text, never a
 rounded float. A few identifiers have layouts of their own.
-Source: SL 651-2014, annex C, table C.1; integration-standards 8.2.
+Source: SL 651-2014, annex C, table C.1.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ class SlotTimer:
     def hold(self, wait_s: float | None, *, now: float) -> None:
         """The terminal says how long to wait; None: it does not say, so a whole interval.
 
-        The readings of that field differ (rdss-protocols 3.8), so an absurd one is cut.
+        The readings of that field differ (RDSS digest 3.8), so an absurd one is cut.
         """
         longest_s = max(_HOLD_MAX_S, _HOLD_INTERVALS_MAX * self.interval_s)
         wait_s = self.interval_s if wait_s is None else min(max(wait_s, 0.0), longest_s)

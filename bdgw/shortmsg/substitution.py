@@ -74,7 +74,7 @@ SUBSTITUTES: dict[str, str] = {one: other for group, other in _GROUPS for one in
 FULL_WIDTH: dict[str, str] = {",": "，", "*": "＊", "$": "＄"}
 """ASCII that breaks a sentence of 2.1 and BD3, and its full-width form.
 
-Source: rdss-protocols, section 4 (escaping).
+Source: RDSS digest, section 4 (escaping).
 """
 
 

@@ -4,7 +4,7 @@ A session by the contract of ``bdgw.wire.session``. It holds no queue: a request
 out now is refused at once with the reason and the waiting time, because what is to be sent next
 is decided elsewhere, at the moment when the card allows it.
 
-Source: rdss-protocols 1, 2.3 and 7.
+Source: RDSS digest 1, 2.3 and 7.
 """
 
 from __future__ import annotations

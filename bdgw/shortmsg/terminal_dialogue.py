@@ -40,7 +40,7 @@ __all__ = ["Dialogue"]
 
 _SETTLE_S = 1.0
 _BOOT_S = 2.0
-"""Ready 1 s after power-up at the earliest (rdss-protocols 6)."""
+"""Ready 1 s after power-up at the earliest (RDSS digest 6)."""
 _CARD_COMMANDS = ("ICJC", "ICA", "ICR", "SIM")
 
 

@@ -54,7 +54,7 @@ class TerminalHealthLimits(msgspec.Struct, frozen=True, kw_only=True):
     deaf_s: float = 120.0
     """Reports without a usable beam must span so long."""
     usable_cn0_dbhz: float = 40.0
-    """The lowest of the three thresholds that are known (rdss-protocols 6.2)."""
+    """The lowest of the three thresholds that are known (RDSS digest 6.2)."""
     signal_stale_s: float = 180.0
     """An older report of beams says nothing any more."""
     n_no_lock: int = 3

@@ -39,7 +39,7 @@ class InquiryPeriods(msgspec.Struct, frozen=True, kw_only=True):
     dead_s: float = 30.0
     """Between two rows of questions to a terminal that answers none."""
     answer_s: float = 3.0
-    """The card answers in 2 to 3 s (rdss-protocols 7)."""
+    """The card answers in 2 to 3 s (RDSS digest 7)."""
     gap_s: float = 1.0
     """From the end of one question or request to the next question."""
 

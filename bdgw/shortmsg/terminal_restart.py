@@ -1,7 +1,7 @@
 """Tells from what a terminal prints and shows unasked that it has started anew.
 
 A restart in the middle of a transmission looks like a lost feedback: the current of a transmission
-pulls a weak supply down (rdss-protocols 7).
+pulls a weak supply down (RDSS digest 7).
 """
 
 from __future__ import annotations

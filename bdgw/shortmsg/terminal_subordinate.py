@@ -1,4 +1,4 @@
-"""The list of subordinates of a 指挥机, which comes in pages (rdss-protocols 3.2 and 5.1)."""
+"""The list of subordinates of a 指挥机, which comes in pages (RDSS digest 3.2 and 5.1)."""
 
 from __future__ import annotations
 

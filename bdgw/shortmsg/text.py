@@ -4,7 +4,7 @@
 for a byte, the leading A4 included. The cheapest form that carries the text and does no harm on
 the serial line of the family is taken, and every other one is explained. Nothing is ever cut or
 replaced without saying so.
-Source: rdss-protocols 2.2, 8.1, 9.
+Source: RDSS digest 2.2, 8.1, 9.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def bits_on_air(form: Form, content: bytes, n_bits: int | None = None) -> int:
     """Give what a content takes of a message's capacity.
 
     ``n_bits`` is that of the serial line and matters for 代码 with an odd number of digits only.
-    Source: rdss-protocols 2.2.
+    Source: RDSS digest 2.2.
     """
     if form is Form.CODE:
         return len(content) * 8 if n_bits is None else n_bits

@@ -1,7 +1,7 @@
 """Frames of the family bd1-4.0: layouts as a table, one encoder, one decoder. Pure.
 
 ``$`` and four letters, length in two bytes, user address in three, fields, XOR of all before it
-(rdss-protocols 3). Numbers are unsigned with the high byte first.
+(RDSS digest 3). Numbers are unsigned with the high byte first.
 """
 
 from collections.abc import Mapping, Sequence

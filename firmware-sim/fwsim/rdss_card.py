@@ -1,6 +1,6 @@
 """Cards of short-message terminals, the forms of content, and what they take on air.
 
-Pure. Capacities are data: the smaller value where sources differ (rdss-protocols 8).
+Pure. Capacities are data: the smaller value where sources differ (RDSS digest 8).
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class Family(Enum):
 
 
 class Form(Enum):
-    """How content is coded (rdss-protocols 2.2)."""
+    """How content is coded (RDSS digest 2.2)."""
 
     HANZI = "hanzi"
     CODE = "code"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-# The four readings of the waiting time in FKXX flag 4 (rdss-protocols 3.8), and the two of 2.1.
+# The four readings of the waiting time in FKXX flag 4 (RDSS digest 3.8), and the two of 2.1.
 WAIT_READINGS = ("little_endian", "first_byte", "last_byte", "minutes_seconds")
 FKI_WAITS = ("mmss", "seconds")
 NO_CARD_ANSWERS = ("failed", "none")

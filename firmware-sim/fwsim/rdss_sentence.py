@@ -1,6 +1,6 @@
 """Sentences of the families bd2-2.1 and bd3: framing and checksum. Pure.
 
-``$`` body ``*`` two hex digits CR LF, XOR over the body (rdss-protocols 4). A body may hold ``*``
+``$`` body ``*`` two hex digits CR LF, XOR over the body (RDSS digest 4). A body may hold ``*``
 and ``$`` inside Chinese text, so a sentence is a line with the star that is third from its end.
 """
 

@@ -49,7 +49,7 @@ REPORTS: Mapping[bytes, Report] = {
     b"SNR": Report.LEVELS,
     b"ZDA": Report.TIME,
 }
-# The fields of BDICP in their order, with what real civil cards say (rdss-protocols 6.1).
+# The fields of BDICP in their order, with what real civil cards say (RDSS digest 6.1).
 ICP_FIELDS: Mapping[str, int | str] = {
     "card_id": 0,
     "broadcast_id": 0,

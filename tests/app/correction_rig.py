@@ -46,7 +46,7 @@ FLOOR_S = 0.3
 """What is left of the 10 s between two attempts at one caster."""
 FICKLE = (
     "rate_hz=5,sentences=GGA+RMC,sky_every_s=3600,quality=corrected,dgnss_after_s=0,"
-    "float_after_s=0.2,fixed_after_s=0.6,fixed_max_age_s=1.5,float_max_age_s=1.8,dgnss_max_age_s=2"
+    "float_after_s=0.2,fixed_after_s=0.6,fixed_max_age_s=1.2,float_max_age_s=1.4,dgnss_max_age_s=1.6"
 )
 """A rover whose fix comes and goes with its corrections within two seconds."""
 SHANGHAI = "lat_deg=31.30,lon_deg=121.50"

@@ -146,9 +146,7 @@ async def test_nothing_that_a_gateway_says_holds_a_secret(tmp_path, mosquitto, c
             + '[[caster.mounts]]\nname = "NET"\nsource = "correction:good"\n'
             + f'[[caster.mounts]]\nname = "PUSH"\nsource = "push"\npassword = {env("PUSH")}\n'
             + "".join(
-                device(
-                    f"r-{name}", f"udp-listen://127.0.0.1:{free_port()}", f'correction = "{name}"'
-                )
+                device(f"r-{name}", f"serial://{tmp_path}/{name}", f'correction = "{name}"')
                 for name in (
                     "good",
                     "bad",

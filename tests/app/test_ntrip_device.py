@@ -102,7 +102,7 @@ async def test_a_receiver_behind_a_caster_gives_fixes_over_every_connection(tmp_
     assert shown["stream"]["skipped_bytes"] == 0, "a head is not data"
     times = [at_s for at_s, _ in caster.asked]
     assert [path for _, path in caster.asked[:2]] == [b"/", b"/NMEA"]
-    assert min(b - a for a, b in itertools.pairwise(times)) >= FLOOR_S - 0.01
+    assert min(b - a for a, b in itertools.pairwise(times)) >= FLOOR_S - 0.1
 
 
 async def test_a_base_behind_a_caster_is_a_source_of_corrections(tmp_path, monkeypatch):

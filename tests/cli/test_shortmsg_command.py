@@ -13,7 +13,7 @@ from tests.conftest import shared_data
 from tests.support.gateway_process import environment
 
 REAL_TXSQ = "2454585351001600000044000000002000c4e3bac306"
-"""汉字 "你好" to address 0 (rdss-protocols 3.5)."""
+"""汉字 "你好" to address 0 (RDSS digest 3.5)."""
 
 
 def shortmsg(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -16,7 +16,7 @@ from bdgw.shortmsg.capacity import (
 )
 from bdgw.shortmsg.vocabulary import Card, Family, Service
 
-# rdss-protocols 8.1: level, encrypted, bits, bytes, 汉字, digits.
+# RDSS digest 8.1: level, encrypted, bits, bytes, 汉字, digits.
 TABLE_8_1 = [
     (1, False, 110, 13, 7, 27),
     (2, False, 408, 51, 29, 102),

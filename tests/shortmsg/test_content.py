@@ -36,7 +36,7 @@ def _code(content: bytes):
 
 
 def _position(**over: int) -> bytes:
-    """Write a report as a string of bits, from the layout of rdss-protocols 3.10."""
+    """Write a report as a string of bits, from the layout of RDSS digest 3.10."""
     fields = {
         "hour": (12, 5),
         "minute": (34, 6),

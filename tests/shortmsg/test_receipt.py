@@ -40,7 +40,7 @@ def test_a_slot_of_a_78_byte_card_acknowledges_nineteen() -> None:
 
 
 def test_the_last_half_byte_of_odd_digits_does_not_count() -> None:
-    """One terminal fills it with F, another with 0 (rdss-protocols 2.2)."""
+    """One terminal fills it with F, another with 0 (RDSS digest 2.2)."""
     assert content_digest(Form.CODE, b"\x12\x3f", 12) == content_digest(Form.CODE, b"\x12\x30", 12)
     assert content_digest(Form.CODE, b"\x12\x3f", 16) != content_digest(Form.CODE, b"\x12\x30", 16)
     assert content_digest(Form.HANZI, b"ab", 16) >= 1 << 31

@@ -296,7 +296,7 @@ def test_texts_of_real_frames():
 
 
 def test_the_quick_vectors_of_the_reference():
-    """rdss-protocols 3.5 and 5.2: digits, 汉字 and mixed as they stand in real frames."""
+    """RDSS digest 3.5 and 5.2: digits, 汉字 and mixed as they stand in real frames."""
     assert pack_digits("123ABC") == (bytes.fromhex("123ABC"), 24)
     chosen = choose_form("你好", card=CARD, family=Family.BD1)
     assert (chosen.form, chosen.content, chosen.n_bits) == (

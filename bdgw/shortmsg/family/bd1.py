@@ -1,6 +1,6 @@
 """Family 4.0 (北斗一号用户机数据接口 4.0): binary frames.
 
-Source: rdss-protocols.md, 3.
+Source: RDSS digest, 3.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from bdgw.wire.splitter import Framer
 __all__ = ["MAX_ADDRESS", "Bd1Codec"]
 
 MAX_ADDRESS = 0x1FFFFF
-"""21 bits; rdss-protocols.md, 2.1."""
+"""21 bits; RDSS digest, 2.1."""
 
 _INFO_BY_FORM = {Form.HANZI: 0x40, Form.CODE: 0x42, Form.MIXED: 0x42}
 _NORMAL = 0x04

@@ -1,6 +1,6 @@
 """What frames of family 4.0 mean in the words of all families.
 
-Source: rdss-protocols.md, 3.2 to 3.11.
+Source: RDSS digest, 3.2 to 3.11.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The frames of family 4.0 as values; what each says in its own raw integers.
 
-Source: rdss-protocols.md, 3.2 to 3.11.
+Source: RDSS digest, 3.2 to 3.11.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 One row a frame: its four letters, its value, its bytes. Counts and lengths are held against the
 frame by the declarations themselves; ``n`` is the number of bytes of information.
 
-Source: rdss-protocols.md, 3.2 to 3.11.
+Source: RDSS digest, 3.2 to 3.11.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Sentences of family 2.1 as values.
 
-Source: rdss-protocols.md, 5. Numbers are as written; ``None`` is an empty or missing field.
+Source: RDSS digest, 5. Numbers are as written; ``None`` is an empty or missing field.
 """
 
 from __future__ import annotations

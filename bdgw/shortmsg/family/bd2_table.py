@@ -1,6 +1,6 @@
 """Sentences of family 2.1 as rows: which field stands where.
 
-Source: rdss-protocols.md, 5. Numbers of one source, and how they are read, are said there.
+Source: RDSS digest, 5. Numbers of one source, and how they are read, are said there.
 """
 
 from __future__ import annotations

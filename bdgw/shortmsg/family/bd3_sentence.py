@@ -1,6 +1,6 @@
 """Sentences of BD3 modules as values.
 
-Source: rdss-protocols.md, 6. Numbers are as written; ``None`` is an empty or missing field.
+Source: RDSS digest, 6. Numbers are as written; ``None`` is an empty or missing field.
 """
 
 from __future__ import annotations

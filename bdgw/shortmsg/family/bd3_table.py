@@ -1,6 +1,6 @@
 """Sentences of BD3 modules as rows: which field stands where.
 
-Source: rdss-protocols.md, 6. A BD3 box also speaks family 2.1, so the tables are used together
+Source: RDSS digest, 6. A BD3 box also speaks family 2.1, so the tables are used together
 and this one comes first: its FKI is told apart by its first field.
 """
 

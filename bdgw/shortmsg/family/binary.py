@@ -1,6 +1,6 @@
 """The outside of a 4.0 frame: ``$``, four letters, length, user address, information, XOR.
 
-Source: rdss-protocols.md, 3. A length is believed only when the XOR over so many bytes is 0.
+Source: RDSS digest, 3. A length is believed only when the XOR over so many bytes is 0.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What terminals say about a request, as tables: reasons and waiting times.
 
-Source: rdss-protocols.md, 3.8, 5.4 and 6.5.
+Source: RDSS digest, 3.8, 5.4 and 6.5.
 """
 
 from __future__ import annotations
@@ -103,6 +103,6 @@ def read_mmss(text: str) -> int | None:
 def believable_wait_s(wait_s: float | None, *, interval_s: float) -> float:
     """Give how long to wait after "too early": what was said, or the card's interval.
 
-    No answer, 0, or more than the interval is no answer; source: rdss-protocols.md, 3.8.
+    No answer, 0, or more than the interval is no answer; source: RDSS digest, 3.8.
     """
     return wait_s if wait_s is not None and 0 < wait_s <= interval_s else interval_s

@@ -4,7 +4,7 @@ They destroy a terminal (``ZHS``, ``ZHSQ``, ``JJZH``), write its management data
 (``GXM``, ``GXZR``, ``LZM``, ``LZSZ``), or silence its transmitter (``JMS``, ``JMSZ``). Reading the
 management data (``GXM,2``) is the one harmless use of such a name.
 
-Source: rdss-protocols.md, 3.1 and 5.8.
+Source: RDSS digest, 3.1 and 5.8.
 """
 
 from __future__ import annotations

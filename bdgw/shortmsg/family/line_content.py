@@ -1,7 +1,7 @@
 """The content of a message between its form on the line and plain bytes.
 
 Families 2.1 and 3 write code and mixed content as hexadecimal text, four bits a digit; 4.0 writes
-it raw. Source: rdss-protocols.md, 2.2, 5.2 and 6.3.
+it raw. Source: RDSS digest, 2.2, 5.2 and 6.3.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One port, three families: tells 4.0 frames and sentences apart by their sixth byte.
 
-Source: rdss-protocols.md, 1. Whether a sentence is of family 2.1 or 3 shows in its address only.
+Source: RDSS digest, 1. Whether a sentence is of family 2.1 or 3 shows in its address only.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which family answers: asks each for its card, which costs nothing on air.
 
-Source: rdss-protocols.md, 1 (order and waiting time). Whole frames come in, as the port's
+Source: RDSS digest, 1 (order and waiting time). Whole frames come in, as the port's
 splitter gives them; requests go out.
 """
 

@@ -1,6 +1,6 @@
 """The outside of a sentence of families 2.1 and 3: address, fields, ``*``, checksum, line end.
 
-Source: rdss-protocols.md, 4 and 6. Unlike NMEA 0183, a field may hold raw GBK bytes and with them
+Source: RDSS digest, 4 and 6. Unlike NMEA 0183, a field may hold raw GBK bytes and with them
 ``*``, ``,`` and ``$`` as characters, so the end is the last ``*HH`` of the line that fits.
 """
 

@@ -1,7 +1,7 @@
 """Families 2.1 and 3: one way to read sentences, two ways to ask.
 
 Both codecs read the sentences of both, because BD3 boxes answer and deliver in either form.
-Source: rdss-protocols.md, 1, 5 and 6.
+Source: RDSS digest, 1, 5 and 6.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from bdgw.wire.splitter import Framer
 __all__ = ["MAX_BD2_ADDRESS", "MAX_BD3_ADDRESS", "Bd2Codec", "Bd3Codec"]
 
 MAX_BD3_ADDRESS = 999_999_999_999
-"""Tools take 4 to 12 digits; rdss-protocols.md, 2.1."""
+"""Tools take 4 to 12 digits; RDSS digest, 2.1."""
 
 _TABLE = RowTable(BD3_ROWS + BD2_ROWS)
 _MODE_ON, _MODE_ALL_OFF = 2, 3

@@ -1,6 +1,6 @@
 """What sentences of families 2.1 and 3 mean in the words of all families.
 
-Source: rdss-protocols.md, 5 and 6.
+Source: RDSS digest, 5 and 6.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from bdgw.shortmsg.family.feedback import (
     read_too_early,
 )
 
-# rdss-protocols.md, 3.8: only e0 -> e0; only e3 -> e3; e1 and/or e3 -> minutes and seconds;
+# RDSS digest, 3.8: only e0 -> e0; only e3 -> e3; e1 and/or e3 -> minutes and seconds;
 # else little-endian.
 WAITS = [
     ((58, 0, 0, 0), 58),

@@ -28,7 +28,7 @@ FORBIDDEN = [
     line("CCJMS,N"),
     b"$ccjms,e*00",
 ]
-"""Source: rdss-protocols.md, 3.1 and 5.8."""
+"""Source: RDSS digest, 3.1 and 5.8."""
 ALLOWED = [line("CCGXM,2"), line("CCGXM,2,"), bd1("GXDQ"), bd1("LZDQ"), b"JJZH", b"$CCZH", b""]
 
 
