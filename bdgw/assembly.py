@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import ssl
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from bdgw.augmentation import Augmentation
 from bdgw.caster import Caster
@@ -126,9 +127,19 @@ def build_augmentation(
 
 def _tls_by_address(config: Config) -> dict[CasterAddress, ssl.SSLContext]:
     """Give whom to trust at each caster that is not signed by the system's authorities."""
-    contexts = {}
+    contexts: dict[CasterAddress, ssl.SSLContext] = {}
+    named: dict[CasterAddress, tuple[str, Path | None]] = {}
     for correction in config.correction:
         context = correction_tls(correction)
+        if not correction.is_remote:
+            continue
+        address = parse_caster_url(correction.url)[0]
+        other, ca_file = named.setdefault(address, (correction.name, correction.ca_file))
+        if ca_file != correction.ca_file:
+            raise ConfigError(
+                f"corrections {other!r} and {correction.name!r} are at one caster and must name "
+                "the same ca_file"
+            )
         if context is not None:
-            contexts[parse_caster_url(correction.url)[0]] = context
+            contexts[address] = context
     return contexts

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bdgw.cli.output import print_json, say
-from bdgw.errors import LinkError, UnavailableError
+from bdgw.errors import ConfigError, LinkError, UnavailableError
 
 if TYPE_CHECKING:
     from bdgw.model import Fix
@@ -112,6 +112,8 @@ def _account(
     password = ""
     if password_env is not None:
         password = os.environ.get(password_env, "")
+        if not password:
+            raise ConfigError(f"environment variable {password_env} is empty")
     elif password_file is not None:
         password = password_file.read_text(encoding="utf-8").strip()
     try:

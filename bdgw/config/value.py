@@ -50,7 +50,7 @@ Address = Annotated[
 """``host:port`` to listen on; an empty host means every address."""
 
 
-Frame = Annotated[str, Field(pattern=r"^[A-Za-z0-9()_. -]{1,32}$")]
+Frame = Annotated[str, Field(pattern=r"^[\w().: -]{1,32}$")]
 Year = Annotated[float, Field(ge=1980, le=2100)]
 Mount = Annotated[str, Field(pattern=r"^[^\s/?;,\x00-\x1f]{1,100}$")]
 """A mountpoint: casters use more characters than the standard's letters, digits, ``-_.``."""

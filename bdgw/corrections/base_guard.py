@@ -86,6 +86,7 @@ class BaseGuard:
         self._known: list[tuple[int, Ecef]] = []
         self._was_implausible = False
         self._held: Base | None = None
+        self._is_accepted = False
         self.base: Base | None = None
         """The base that is believed."""
         self.n_implausible = 0
@@ -99,16 +100,24 @@ class BaseGuard:
         if self._held is None or self.base is None:
             return None
         moved_m = chord_m(self._held.ecef_m, self.base.ecef_m)
+        until = "until it is back or the new place is accepted"
+        if self._is_accepted:
+            until = "until it says its place again, which is accepted"
         return (
             f"the base of station {self.base.station} has jumped {_distance(moved_m)}: held back "
-            "until it is back or the new place is accepted"
+            f"{until}"
         )
 
-    def accept(self) -> None:
-        """Believe the place that the stream is held back for."""
-        if self._held is not None:
-            self._believe(self._held)
-            self._held = None
+    def accept(self) -> bool:
+        """Believe the place that the stream is held back for; False if there is none.
+
+        The stream goes on with the next message that says this place: with observations alone a
+        rover would go on from the old one.
+        """
+        if self._held is None or self._is_accepted:
+            return False
+        self._is_accepted = True
+        return True
 
     def position_seen(
         self, station: int, ecef_m: Ecef, now: float, *, is_virtual: bool = False
@@ -139,6 +148,10 @@ class BaseGuard:
         if base is None:
             self._believe(seen)
             return True, None
+        if self._is_now_accepted(seen):
+            self._held = None
+            self._believe(seen)
+            return True, None
         moved_m = chord_m(base.ecef_m, seen.ecef_m)
         is_same_station = base.station == seen.station
         if seen.is_virtual and base.is_virtual:
@@ -160,6 +173,14 @@ class BaseGuard:
         self._held = None
         self._believe(seen)
         return True, None if is_known else news
+
+    def _is_now_accepted(self, seen: Base) -> bool:
+        """Whether the place is the one that was accepted; another one ends the acceptance."""
+        is_accepted, self._is_accepted = self._is_accepted, False
+        held = self._held
+        return (
+            is_accepted and held is not None and chord_m(held.ecef_m, seen.ecef_m) <= self._moved_m
+        )
 
     def _news(self, base: Base, seen: Base, moved_m: float) -> GuardNews:
         self.n_moves += 1

@@ -20,6 +20,8 @@ _BUCKETS = 6
 _ABSENT_PERIODS = 10
 _ABSENT_MIN_S = 30.0
 """An announced message that has not come for this long, or ten of its periods, is missed."""
+_REDATED_S = 3600.0
+"""Epochs that leap further than the time that has passed were dated anew."""
 _GAP_STEPS = 2.5
 """An epoch later than this many usual steps after the one before it is a gap."""
 _BASE_WITHIN_S = 60.0
@@ -63,6 +65,7 @@ class StreamHealth:
         self._first_frame_s: float | None = None
         self._base_at_s: float | None = None
         self._epoch_ns: int | None = None
+        self._epoch_at_s = began_s
         self._step_ns: int | None = None
         self._last_observation_s: float | None = None
         self.gaps = 0
@@ -195,16 +198,19 @@ class StreamHealth:
             system.signal_mask = head.signal_mask
             system.signals = tuple(code for code in head.signal_codes if code is not None)
         if epoch_ns is not None and head.system != "R":
-            self._epoch_seen(epoch_ns)
+            self._epoch_seen(epoch_ns, now)
 
-    def _epoch_seen(self, epoch_ns: int) -> None:
+    def _epoch_seen(self, epoch_ns: int, now: float) -> None:
         before, self._epoch_ns = self._epoch_ns, epoch_ns
+        waited_s, self._epoch_at_s = now - self._epoch_at_s, now
         if before is None or epoch_ns == before:
             return
         step_ns = epoch_ns - before
         usual_ns = self._step_ns
         if step_ns < 0 or usual_ns is None:
             self._step_ns = step_ns if step_ns > 0 else None
+        elif step_ns / 1e9 > waited_s + _REDATED_S:
+            self._step_ns = usual_ns  # the week was not known before: no gap of the stream
         elif step_ns > _GAP_STEPS * usual_ns:
             self.gaps += 1
             self.longest_gap_s = max(self.longest_gap_s, step_ns / 1e9)

@@ -194,14 +194,8 @@ class Corrections:
 
     def accept_base(self, name: str) -> bool:
         """Believe the new place of a base whose stream is held back; False if none is."""
-        held = [
-            inflow
-            for inflow in self._inflows
-            if inflow.spec.name == name and inflow.machine.guard.held_reason is not None
-        ]
-        for inflow in held:
-            inflow.machine.guard.accept()
-        return bool(held)
+        named = [inflow for inflow in self._inflows if inflow.spec.name == name]
+        return sum(inflow.machine.guard.accept() for inflow in named) > 0
 
     def snapshots(self, now: float) -> CorrectionsSnapshot:
         """Everything at ``now``."""

@@ -101,11 +101,26 @@ def test_an_operator_may_accept_the_new_place():
     guard = BaseGuard()
     see(guard, STR1)
     see(guard, moved(250.0))
-    guard.accept()
-    assert guard.held_reason is None
+    assert guard.accept()
+    assert not guard.accept()
+    # Observations of the new place before its position would mislead a rover.
+    assert "until it says its place again" in (guard.held_reason or "")
     assert see(guard, moved(250.0)) == (True, None)
+    assert guard.held_reason is None
     assert guard.base is not None
     assert guard.base.ecef_m == moved(250.0)
+
+
+def test_what_was_accepted_is_one_place_and_no_other():
+    guard = BaseGuard()
+    see(guard, STR1)
+    assert not guard.accept()
+    see(guard, moved(250.0))
+    assert guard.accept()
+    may_pass, news = see(guard, moved(900.0))
+    assert not may_pass
+    assert news is not None
+    assert see(guard, moved(900.0)) == (False, None)
 
 
 def test_where_it_is_so_configured_a_far_jump_goes_on_after_the_alarm():

@@ -1,5 +1,6 @@
 """What a stream carries and what it lacks, from captures whose contents are documented."""
 
+import msgspec
 import pytest
 from pyrtcm import RTCMReader
 
@@ -61,6 +62,24 @@ def test_gaps_are_counted_by_epochs():
     health = play(100, skip=[*range(20, 30), 50, 70, 71, 72])
     assert health.gaps == 2  # one missing epoch is no gap
     assert health.longest_gap_s == 11.0
+
+
+def test_epochs_that_are_dated_anew_are_no_gap():
+    """Before any clock was known the week was a guess; then a receiver told the time."""
+    health = StreamHealth(0.0)
+    head = read_head(cut(capture("ntrip", "ntrip_encode_none.bin"))[0])
+    assert head is not None
+    observed = msgspec.structs.replace(
+        head, kind=MessageKind.OBSERVATION, number=1077, system="G", satellite_mask=1
+    )
+    week_ns = 7 * 86_400 * 10**9
+    for i in range(10):
+        health.frame_seen(observed, 2400 * week_ns + i * 10**9, float(i))
+    for i in range(10, 20):
+        health.frame_seen(observed, 2446 * week_ns + i * 10**9, float(i))
+    assert (health.gaps, health.longest_gap_s) == (0, 0.0)
+    health.frame_seen(observed, 2446 * week_ns + 60 * 10**9, 60.0)
+    assert (health.gaps, health.longest_gap_s) == (1, 41.0)
 
 
 def test_nothing_is_missed_in_a_stream_that_has_everything():

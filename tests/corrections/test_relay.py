@@ -259,7 +259,10 @@ def test_a_base_that_jumps_far_holds_its_stream_and_the_standby_takes_over():
     assert rig.outlet("rover").source == "b"
     assert rig.corrections.accept_base("a")
     assert not rig.corrections.accept_base("a")
-    for i in range(60, 140):
+    accepted = rig.source("a")
+    assert accepted.state == "held"
+    assert "until it says its place again" in accepted.reason
+    for i in range(60, 160):
         both(rig, i, i + 1, a=False)
         rig.give("a", epoch_bytes(i, ecef_m=NEXT_DOOR), i + 0.4)
     assert rig.source("a").state == "live"
