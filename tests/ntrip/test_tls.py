@@ -132,9 +132,13 @@ async def test_plain_to_a_tls_port_says_so(certificates):
 
 
 async def test_handshake_that_never_ends_is_a_timeout():
+    has_ended = asyncio.Event()
+
     async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
+        await writer.wait_closed()
+        has_ended.set()
 
     server = await asyncio.start_server(mute, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -142,5 +146,5 @@ async def test_handshake_that_never_ends_is_a_timeout():
         address = CasterAddress(host="localhost", port=port, is_tls=True)
         quick = NtripClientSpec(address=address, mount="MP", gga=NEVER, connect_s=0.2)
         cause, _ = await lost(quick, ssl.create_default_context())
-        await asyncio.sleep(0.01)  # both sockets close
+        await asyncio.wait_for(has_ended.wait(), 10.0)  # so both sockets are closed
     assert cause == LossKind.TIMEOUT
