@@ -212,7 +212,8 @@ def test_what_is_announced_and_does_not_come_is_a_remark(caster):
     (found,) = probed(caster, "LESS").lines
     assert found["ok"] is True
     missed = [remark.partition(", none in ")[0] for remark in found["remarks"]]
-    assert missed == ["announced 1005 every 0.4 s", "announced 1230 every 0.4 s"]
+    # On a loaded machine a stream of a few epochs may lack more.
+    assert {"announced 1005 every 0.4 s", "announced 1230 every 0.4 s"} <= set(missed)
 
 
 def test_a_silent_mountpoint_is_69(caster):
