@@ -270,7 +270,8 @@ async def test_a_rover_that_takes_nothing_costs_the_others_nothing(tmp_path, mon
     for n, rover in enumerate(others, start=1):
         assert_whole(rover.data)
         assert_passed_on(rover.hashes(), sent)
-        assert max(age_s for _, age_s in rover.aged()) < 0.5
+        # Far below what waits for the blocked one, and not so near that a busy machine decides.
+        assert max(age_s for _, age_s in rover.aged()) < 2.5
         assert outlets[f"r{n}"]["dropped"] == {}
 
 
