@@ -1,7 +1,8 @@
 """The MQTT publisher: keeps one connection and drains the outbox through it.
 
 An entry leaves the outbox only at a successful PUBACK. What the broker refuses for good is put
-aside and alarmed; what it refuses for now is sent again after a pause; neither holds up the rest.
+aside and alarmed; what it refuses only this time is sent again after a pause; neither holds up
+the rest.
 "Connected" is said when the birth message has been acknowledged, not when a socket is open.
 """
 

@@ -83,9 +83,9 @@ async def test_every_byte_arrives_in_order_also_the_greeting() -> None:
 
 
 async def test_the_first_attempt_is_not_special_and_it_never_gives_up() -> None:
-    with socket.socket() as placeholder:
-        placeholder.bind(("127.0.0.1", 0))
-        port = placeholder.getsockname()[1]
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
     rig = Rig(spec(port))
     async with running(rig):
         await rig.until(lambda: rig.pool.snapshots()[0].n_lost.get("open_failed", 0) >= 15)

@@ -232,11 +232,11 @@ def test_a_receipt_finds_its_message_by_peer_and_number(ledger: Ledger, store: D
         message_id = ledger.submit(wanted(to=to), at_utc_ns=T0).value.message.id
         ledger.queue(message_id, at_utc_ns=T0, of=1, air_number=5)
         ids.append(message_id)
-    for now in (ledger, restarted(store)):
-        found = now.by_air_number(7, 5)
+    for each in (ledger, restarted(store)):
+        found = each.by_air_number(7, 5)
         assert found is not None
         assert found.id == ids[1]
-        assert now.by_air_number(8, 6) is None
+        assert each.by_air_number(8, 6) is None
     ledger.cancel(ids[1], at_utc_ns=T0, cause="user")
     ledger.cancel(ids[2], at_utc_ns=T0, cause="user")
     finished = ledger.by_air_number(8, 5)

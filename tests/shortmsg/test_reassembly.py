@@ -246,12 +246,12 @@ def test_a_message_that_never_fits_is_refused_after_three_times():
 @given(st.lists(st.tuples(st.integers(0, 3), st.binary(max_size=40)), max_size=40))
 def test_any_bytes_are_safe(units):
     machine = reassembler(sender_messages=2, total_messages=3, sender_bytes=4000)
-    for now, (sender, data) in enumerate(units):
+    for second, (sender, data) in enumerate(units):
         for unit in (data, b"\xbd\x40" + data, b"\xbd\x50\x08" + data):
-            machine.receive(sender, unit, float(now))
-            machine.tick(float(now))
+            machine.receive(sender, unit, float(second))
+            machine.tick(float(second))
         assert machine.n_partial <= 3
-        for due in machine.controls_due(float(now)):
+        for due in machine.controls_due(float(second)):
             assert len(due.unit) <= 77
             parse(due.unit)
 

@@ -89,8 +89,8 @@ def test_a_terminal_that_answers_everything_but_the_card_has_none():
 
 def test_deaf_is_what_hears_no_beam_for_long_enough():
     it = ready()
-    for now in (10.0, 70.0, 129.0):
-        it.signal_seen(NO_BEAM, now)
+    for at_s in (10.0, 70.0, 129.0):
+        it.signal_seen(NO_BEAM, at_s)
         assert now_is(it) is S.READY
     assert it.signal_seen(NO_BEAM, 130.0)
     assert now_is(it) is S.DEAF
@@ -114,15 +114,15 @@ def test_one_beam_in_between_starts_the_count_again():
 @pytest.mark.parametrize(("cn0_dbhz", "status"), [(39.9, S.DEAF), (40.0, S.READY)])
 def test_bd3_is_deaf_below_the_lowest_published_threshold(cn0_dbhz, status):
     it = ready()
-    for now in (0.0, 60.0, 120.0):
-        it.signal_seen(SignalSeen(cn0_dbhz=((2, 20.0), (4, cn0_dbhz))), now)
+    for at_s in (0.0, 60.0, 120.0):
+        it.signal_seen(SignalSeen(cn0_dbhz=((2, 20.0), (4, cn0_dbhz))), at_s)
     assert now_is(it) is status
 
 
 def test_a_report_of_no_beam_at_all_is_deafness_too():
     it = ready()
-    for now in (0.0, 60.0, 120.0):
-        it.signal_seen(SignalSeen(), now)
+    for at_s in (0.0, 60.0, 120.0):
+        it.signal_seen(SignalSeen(), at_s)
     assert now_is(it) is S.DEAF
 
 
