@@ -242,7 +242,7 @@ class EmbeddedBroker:
         _log.info("broker_ready", url=self.url, pid=self._process.pid, restarts=self._restarts)
 
     async def _bound_store(self) -> None:
-        """Limit what absent subscribers may fill; without it the broker works until that is full."""
+        """Limit what absent subscribers may fill; without it the broker works until it is full."""
         try:
             async with asyncio.timeout(_PROBE_TIMEOUT_S):
                 port = await self._nats_port.get()
