@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from bdgw.errors import DecodeError
+from bdgw.shortmsg.compose import SealLaterError
 from bdgw.shortmsg.ledger_store import StaleWriteError
-from bdgw.shortmsg.nonce import Reservation
+from bdgw.shortmsg.nonce import CounterError, Reservation
 from bdgw.shortmsg.peer_group import PeerGroups
 from bdgw.shortmsg.pending import Pending
 from bdgw.shortmsg.seal import OVERHEAD_BYTES, SealRefused
@@ -77,14 +78,18 @@ class GroupSecurity:
         """Seal what one of our cards sends to an address.
 
         Raises:
-            EncodeError: there is no key; or no counter, and then perhaps soon (CounterError).
+            SealLaterError: no counter can be given now.
+            EncodeError: there is no key, or the payload is empty or too long.
         """
         if self.has_key(group):
             self._groups.prepare(group, sender)
             self.poll()
-        return self._groups.seal(
-            group, payload, sender=sender, receiver=receiver, utc_s=self._utc_s()
-        )
+        try:
+            return self._groups.seal(
+                group, payload, sender=sender, receiver=receiver, utc_s=self._utc_s()
+            )
+        except CounterError as error:
+            raise SealLaterError(str(error)) from None
 
     def open(
         self, group: str | None, sealed: bytes, *, sender: int, receivers: Sequence[int]

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from bdgw.errors import DecodeError, EncodeError
-from bdgw.shortmsg.compose import Security
+from bdgw.shortmsg.compose import SealLaterError, Security
 from bdgw.shortmsg.group_security import GroupSecurity
 from bdgw.shortmsg.key import KeyRing, SealKey
 from bdgw.shortmsg.ledger_desk import LedgerDesk
 from bdgw.shortmsg.ledger_store import StoreFullError
-from bdgw.shortmsg.nonce import EPOCH_UTC_S, CounterError
+from bdgw.shortmsg.nonce import EPOCH_UTC_S
 from bdgw.shortmsg.peer_group import PeerGroups
 from bdgw.shortmsg.pending import Commit, Pending
 from bdgw.shortmsg.seal import is_sealed
@@ -92,14 +92,14 @@ def test_a_copied_disk_does_not_seal(tmp_path):
     here.seal()
     here.store.close()
     clone = Host(tmp_path / "here.db", name="host-c")
-    with pytest.raises(CounterError, match="cloned_store"):
+    with pytest.raises(SealLaterError, match="cloned_store"):
         clone.seal()
     clone.store.close()
 
 
 def test_a_host_without_a_clock_waits_for_it(here):
     here.utc_s = None
-    with pytest.raises(CounterError, match="no_clock"):
+    with pytest.raises(SealLaterError, match="no_clock"):
         here.seal()
     here.utc_s = EPOCH_UTC_S + 50_000_000.0
     here.seal()
@@ -136,7 +136,7 @@ def test_a_disk_that_is_slow_or_full(tmp_path):
     for mode in ("full", "slow"):
         disk.mode = mode
         for _ in range(3):
-            with pytest.raises(CounterError, match="not_reserved"):
+            with pytest.raises(SealLaterError, match="not_reserved"):
                 host.seal()
     assert len(disk.commits) == 4  # asked again when full, and not twice while slow
     disk.commits[-1].resolve(None)

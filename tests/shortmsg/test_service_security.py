@@ -7,10 +7,12 @@ import secrets
 import pytest
 
 from bdgw.errors import DecodeError, EncodeError
-from bdgw.shortmsg.group_seal import GroupSeals
+from bdgw.shortmsg.compose import SealLaterError
+from bdgw.shortmsg.group_security import GroupSecurity
 from bdgw.shortmsg.key import KeyRing, SealKey
 from bdgw.shortmsg.message import State
 from bdgw.shortmsg.outgoing import Peer, Receipt, Refusal, RefusalCause
+from bdgw.shortmsg.peer_group import PeerGroups
 from bdgw.shortmsg.service import ServiceSpec
 from bdgw.shortmsg.vocabulary import Family
 from tests.shortmsg.service_rig import Air, Gateway, card
@@ -28,12 +30,10 @@ def gateway(air: Air, secret: bytes, me: int, other: int, host: str) -> Gateway:
     made = Gateway(
         air,
         spec,
-        security=lambda values, stored: GroupSeals(
-            {"fleet": ring(secret)},
-            values=values,
-            stored_replay=stored,
+        security=lambda values, stored: GroupSecurity(
+            PeerGroups({"fleet": ring(secret)}, stored=stored, host=host),
+            values,
             utc_s=lambda: air.utc_ns() / 1e9,
-            host=host,
         ),
     )
     made.insert("t1", card(me))
@@ -77,7 +77,7 @@ def test_another_key_opens_nothing_and_the_bytes_are_kept() -> None:
     ship.submit(SHORE, "秘密")
     air.run(600.0)
     assert shore.heard == []
-    assert [one.reason for one in shore.lost] == ["seal refused: forged"]
+    assert [one.reason for one in shore.lost] == ["seal: forged"]
 
 
 def test_a_restart_repeats_no_counter() -> None:
@@ -104,14 +104,9 @@ def test_no_key_is_refused_before_queueing() -> None:
 def test_no_clock_is_later_and_an_unknown_group_never() -> None:
     air = Air()
     ship = Gateway(air, ServiceSpec(terminals={"t1": Family.BD1}))
-    seals = GroupSeals(
-        {"fleet": ring(secrets.token_bytes(16))},
-        values=ship.ledger.values,
-        stored_replay={},
-        utc_s=lambda: None,
-        host="ship",
-    )
-    with pytest.raises(EncodeError, match="no_clock"):
+    groups = PeerGroups({"fleet": ring(secrets.token_bytes(16))}, stored={}, host="ship")
+    seals = GroupSecurity(groups, ship.ledger.values, utc_s=lambda: None)
+    with pytest.raises(SealLaterError, match="no_clock"):
         seals.seal("fleet", b"x", sender=SHIP, receiver=SHORE)
     with pytest.raises(EncodeError, match="no key"):
         seals.seal("other", b"x", sender=SHIP, receiver=SHORE)
