@@ -11,8 +11,11 @@ from typing import Protocol
 import msgspec
 
 from bdgw.model import Alarm, ConnectionState, DeviceFix, DeviceState, Sky
+from bdgw.shortmsg.inbox import Incoming
+from bdgw.shortmsg.ledger_store import Inbound
+from bdgw.shortmsg.message import Message, Step
 
-__all__ = ["DomainEvent", "Hub", "Sink", "SkySeen"]
+__all__ = ["DomainEvent", "Hub", "MessageChanged", "MessageReceived", "Sink", "SkySeen"]
 
 
 class SkySeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,7 +25,21 @@ class SkySeen(msgspec.Struct, frozen=True, kw_only=True):
     sky: Sky
 
 
-DomainEvent = DeviceFix | SkySeen | DeviceState | ConnectionState | Alarm
+class MessageChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest steps in the life of a short message out; they are safe on the disk."""
+
+    message: Message
+    steps: tuple[Step, ...]
+
+
+class MessageReceived(msgspec.Struct, frozen=True, kw_only=True):
+    """A short message has come in; ``kept`` is what the ledger has of it."""
+
+    incoming: Incoming
+    kept: Inbound
+
+
+DomainEvent = DeviceFix | SkySeen | DeviceState | ConnectionState | Alarm | MessageChanged | MessageReceived
 
 
 class Sink(Protocol):

@@ -318,6 +318,25 @@ class Courier:
                 self._again(flight, reason)
         self._not_sent(asked.seat, reason, wait_s, now)
 
+    def not_dispatched(self, terminal: str, *, now: float) -> None:
+        """The request never left the host, and its mark in the ledger may not be durable."""
+        asked = self._answered(terminal)
+        if asked is None:
+            return
+        answer = self._answers.pop(terminal, None)
+        if answer is not None:
+            self._answer_again.append(answer)
+        flight = asked.flight
+        if asked.unit is not None and self._ledger.is_in_flight(asked.id, asked.unit):
+            self._ledger.unit_refused(
+                asked.id, unit=asked.unit, reason=RefusalReason.BUSY, at_utc_ns=self._utc_ns()
+            )
+        if flight is not None and flight.is_long:
+            flight.again = asked.sent
+        elif flight is not None:
+            self._budget.requeue(flight.job)
+        self._not_sent(asked.seat, RefusalReason.BUSY, None, now)
+
     def undeliverable(self, terminal: str, why: str, *, now: float) -> None:
         """The request cannot be put to this terminal, now or ever; nothing left the host."""
         asked = self._answered(terminal)

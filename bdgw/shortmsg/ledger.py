@@ -294,6 +294,14 @@ class Ledger:
         """
         return self._desk.get(message_id)
 
+    def is_in_flight(self, message_id: str, unit: int) -> bool:
+        """Whether a unit is with a terminal that has not answered."""
+        try:
+            flying = self.get(message_id).in_flight
+        except UnknownMessageError:
+            return False
+        return any(each.number == unit for each in flying)
+
     def unfinished(self) -> Iterator[Message]:
         """Give every message that is not settled, by id."""
         return (message for message in self._desk.messages() if not message.is_settled)

@@ -200,6 +200,13 @@ class ShortMessageService:
             case _:
                 pass
 
+    def not_dispatched(self, terminal: str, *, now: float) -> None:
+        """What was dispatched did not reach the session; it goes again after a pause.
+
+        The disk did not take it (``Dispatch.durable`` raised), or the port has never been open.
+        """
+        self._courier.not_dispatched(terminal, now=now)
+
     def undeliverable(self, terminal: str, why: str, *, now: float) -> None:
         """The session cannot carry what was dispatched to it (its ``EncodeError``)."""
         self._courier.undeliverable(terminal, why, now=now)

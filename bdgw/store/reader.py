@@ -123,6 +123,15 @@ class LedgerReader:
             messages=page, next_after=page[-1].id if len(found) > query.limit else None
         )
 
+    def received(self, message_id: str) -> Inbound | None:
+        """One received message."""
+        with spoken(self._path):
+            row = self._connection.execute(
+                f"SELECT {INBOUND_COLUMNS} FROM inbound WHERE id = ?",  # noqa: S608 - our columns
+                (message_id,),
+            ).fetchone()
+        return None if row is None else inbound_of(row)
+
     def all_messages(self, query: Query) -> Iterator[Message]:
         """Every message of a query, in pages of its limit, so that memory stays small."""
         while True:
