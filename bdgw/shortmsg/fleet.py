@@ -11,39 +11,23 @@ from collections.abc import Callable
 
 import msgspec
 
-from bdgw.errors import BdgwError, EncodeError
+from bdgw.errors import EncodeError
 from bdgw.shortmsg.budget import AirBudget, Job
-from bdgw.shortmsg.compose import pack_body
+from bdgw.shortmsg.courier_rules import CourierRules
 from bdgw.shortmsg.flight import Flight
 from bdgw.shortmsg.ledger import Ledger
 from bdgw.shortmsg.message import Message, State
-from bdgw.shortmsg.outgoing import Peer, Submission, from_ledger
+from bdgw.shortmsg.outgoing import Peer, Submission
 from bdgw.shortmsg.pending import Pending
 from bdgw.shortmsg.planner import Plan, Planner
-from bdgw.shortmsg.segment import ID_MAX, Complete, check_of
+from bdgw.shortmsg.segment import ID_MAX
 from bdgw.shortmsg.shelf import Shelf, ShelfEntry
 from bdgw.shortmsg.transfer import OutgoingTransfer
-from bdgw.shortmsg.transfer_state import Outcome, TransferOptions
+from bdgw.shortmsg.transfer_state import Outcome
 
 __all__ = ["CourierRules", "Fleet"]
 
 _PLACES = 64
-
-
-class CourierRules(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds and counts."""
-
-    receipt_batch_s: float = 60.0
-    """A receipt waits so long for others that share its slot."""
-    receipt_wait_s: float = 86400.0
-    """After so long without the peer's receipt a message is given up."""
-    repeat_after_s: float = 900.0
-    """A plain text that may be repeated waits so long for the peer's receipt first."""
-    feedback_s: float = 30.0
-    """A session that says nothing of its request for so long is taken for gone."""
-    n_refusals_max: int = 10
-    """A terminal that refuses one message so often without a reason will not take it."""
-    transfer: TransferOptions = TransferOptions()
 
 
 class Fleet:
@@ -69,6 +53,10 @@ class Fleet:
     def get(self, message_id: str) -> Flight | None:
         """An unfinished message."""
         return self._flights.get(message_id)
+
+    def flights_to(self, peer: Peer) -> list[Flight]:
+        """The unfinished messages to a peer."""
+        return [flight for flight in self._flights.values() if flight.peer is peer]
 
     def id_of_key(self, key: str) -> str | None:
         """The unfinished message of an idempotency key."""
@@ -293,48 +281,6 @@ class Fleet:
     def forget(self, message_id: str) -> None:
         """The ledger has its outcome already."""
         self._end(message_id)
-
-    # What peers say
-
-    def acknowledged(self, peer: Peer, digest: int) -> None:
-        """A receipt of a plain message."""
-        for address in peer.addresses:
-            message = self._ledger.by_air_number(address, digest)
-            if message is not None and message.n_units_gone + len(message.in_flight):
-                self.delivered(message.id)
-
-    def controlled(self, peer: Peer, unit: bytes, control: object, *, now: float) -> None:
-        """A control of a long message."""
-        for flight in list(self._flights.values()):
-            transfer = flight.transfer
-            if flight.peer is not peer or transfer is None:
-                continue
-            if getattr(control, "message_id", None) != transfer.message_id:
-                continue
-            if transfer.receive_control(unit) and not self.settle(flight):
-                self._budget.change(flight.id, n_slots=flight.n_slots_left(), not_before_s=now)
-            return
-        if isinstance(control, Complete):
-            self._late(peer, control)
-
-    def _late(self, peer: Peer, control: Complete) -> None:
-        """The peer has what was given up here, or what begins anew with another card."""
-        for address in peer.addresses:
-            message = self._ledger.by_air_number(address, control.message_id)
-            if message is None or not message.n_units_gone + len(message.in_flight):
-                continue
-            if self._check(message) == control.check:
-                self.delivered(message.id)
-
-    def _check(self, message: Message) -> int | None:
-        flight = self._flights.get(message.id)
-        if flight is not None and flight.wire_payload is not None:
-            return check_of(flight.wire_payload)
-        try:
-            payload = pack_body(from_ledger(message.submission))
-        except (BdgwError, ValueError):
-            return None
-        return check_of(payload)
 
     # Time
 

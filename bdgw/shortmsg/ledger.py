@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from bdgw.errors import BdgwError
-from bdgw.shortmsg import submission as submission_rules
-from bdgw.shortmsg.fate import IllegalTransitionError, advance, fold
+from bdgw.shortmsg.fate import IllegalTransitionError, advance
 from bdgw.shortmsg.ledger_desk import LedgerDesk, UnknownMessageError
+from bdgw.shortmsg.ledger_door import LedgerDoor, LedgerFullError, Submitted
 from bdgw.shortmsg.ledger_store import (
     Inbound,
     InboundPage,
@@ -42,18 +41,6 @@ __all__ = [
 ]
 
 
-class LedgerFullError(BdgwError):
-    """So many messages are unfinished that no more are taken."""
-
-
-class Submitted(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to a submission."""
-
-    message: Message
-    is_new: bool
-    """False: the same was submitted before under the same key, and this is that message."""
-
-
 class Ledger:
     """The messages of one gateway."""
 
@@ -71,12 +58,12 @@ class Ledger:
         step once it is on the disk; it must not raise.
         """
         self._store = store
-        self._ids = IdMaker(entropy)
-        self._max_unfinished = max_unfinished
         self._desk = LedgerDesk(store, on_durable)
+        self._door = LedgerDoor(
+            store, self._desk, ids=IdMaker(entropy), max_unfinished=max_unfinished
+        )
         self.values = ValueTable(self._desk)
         """Times of cards, counters, and whatever else must be known after a restart."""
-        self._submitting: dict[str, Pending[Submitted]] = {}
         self._flying = {each.id for each in self.unfinished() if each.in_flight}
         """Every message with a unit in flight, and perhaps some that had one."""
 
@@ -95,20 +82,7 @@ class Ledger:
             KeyConflictError: the key belongs to a message of another content.
             LedgerFullError: too many messages are unfinished.
         """
-        submission_rules.check(submission)
-        earlier = self._submitted_before(submission)
-        if earlier is not None:
-            return earlier
-        if self._desk.n_messages >= self._max_unfinished:
-            raise LedgerFullError(f"{self._max_unfinished} messages are unfinished")
-        step = Step(event=Event.SUBMITTED, at_utc_ns=at_utc_ns, cause=submission.origin)
-        message = fold(self._ids.make(at_utc_ns), submission, (step,))
-        write = Write(message=message, steps=(step,))
-        pending = self._desk.commit(write, Submitted(message=message, is_new=True))
-        is_open = not pending.is_durable and pending.error is None
-        if submission.key is not None and is_open:
-            self._submitting[submission.key] = pending
-        return pending
+        return self._door.submit(submission, at_utc_ns=at_utc_ns)
 
     def queue(
         self,
@@ -265,24 +239,14 @@ class Ledger:
         peer_message: str | None = None,
     ) -> Pending[Inbound]:
         """Keep a received message, its raw bytes always."""
-        inbound = Inbound(
-            id=self._ids.make(at_utc_ns),
-            received_utc_ns=at_utc_ns,
+        return self._door.receive(
+            received,
             terminal=terminal,
-            sender=received.sender,
-            to=received.to,
-            service=received.service,
-            form=received.form,
-            content=received.content,
-            n_bits=received.n_bits,
-            raw=received.raw,
-            terminal_time=received.terminal_time,
-            is_intact=received.is_intact,
+            at_utc_ns=at_utc_ns,
             kind=kind,
             text=text,
             peer_message=peer_message,
         )
-        return self._desk.commit(Write(inbound=inbound, is_fact=True), inbound)
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -327,25 +291,12 @@ class Ledger:
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _submitted_before(self, submission: Submission) -> Pending[Submitted] | None:
-        if submission.key is None:
-            return None
-        on_its_way = self._submitting.get(submission.key)
-        if on_its_way is not None and (on_its_way.is_durable or on_its_way.error):
-            del self._submitting[submission.key]
-        elif on_its_way is not None:
-            first = on_its_way.value.message
-            submission_rules.check_same(first.id, first.submission, submission)
-            return Pending(Submitted(message=first, is_new=False), *on_its_way.commits)
-        first_durable = self._store.message_by_key(submission.key)
-        if first_durable is None:
-            return None
-        submission_rules.check_same(first_durable.id, first_durable.submission, submission)
-        return Pending(Submitted(message=self.get(first_durable.id), is_new=False))
-
     def _sending_by(self, card: int) -> str | None:
         for message_id in tuple(self._flying):
-            flying = self.get(message_id).in_flight
+            try:
+                flying = self.get(message_id).in_flight
+            except UnknownMessageError:  # it had landed, and retention has taken it
+                flying = ()
             if not flying:
                 self._flying.discard(message_id)
             if any(unit.card == card for unit in flying):

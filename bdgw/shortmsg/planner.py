@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from bdgw.errors import EncodeError
-from bdgw.shortmsg.budget import Priority
+from bdgw.shortmsg.budget import Job, Priority
 from bdgw.shortmsg.capacity import Override
 from bdgw.shortmsg.card_pool import CardPool, Seat
 from bdgw.shortmsg.compose import (
@@ -27,7 +27,7 @@ from bdgw.shortmsg.segment import UNIT_BYTES_MIN, payload_bytes_max
 from bdgw.shortmsg.text import UnencodableTextError
 from bdgw.shortmsg.vocabulary import OutgoingFrame
 
-__all__ = ["Plan", "Planner"]
+__all__ = ["Plan", "Planner", "job_for"]
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +43,23 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """By this a bdgw peer acknowledges a plain message."""
     payload: bytes | None = None
     """Of a long message."""
+
+
+def job_for(name: str, submission: Submission, plan: Plan, now: float) -> Job:
+    """What the budget knows of a message."""
+    key = submission.supersede_key
+    valid_s = submission.valid_s
+    return Job(
+        id=name,
+        priority=submission.priority,
+        submitted_s=now,
+        n_slots=plan.n_slots,
+        is_transfer=plan.payload is not None,
+        deadline_s=None if valid_s is None else now + valid_s,
+        supersede_key=None if key is None else f"{submission.to}/{key}",
+        service=submission.service,
+        cards=plan.cards,
+    )
 
 
 class Planner:

@@ -15,10 +15,13 @@ from bdgw.errors import BdgwError
 from bdgw.shortmsg import terminal_event as says
 from bdgw.shortmsg.budget import AirBudget, BudgetLimits, BudgetRefusal, Job, Promise
 from bdgw.shortmsg.capacity import Override
+from bdgw.shortmsg.card_desk import CardDesk
 from bdgw.shortmsg.card_pool import CardPool
-from bdgw.shortmsg.compose import Security, pack_body
+from bdgw.shortmsg.compose import Security
 from bdgw.shortmsg.courier import Courier
-from bdgw.shortmsg.fleet import CourierRules, Fleet
+from bdgw.shortmsg.courier_rules import CourierRules
+from bdgw.shortmsg.feedback_desk import FeedbackDesk
+from bdgw.shortmsg.fleet import Fleet
 from bdgw.shortmsg.inbox import Inbox, Incoming, Lost
 from bdgw.shortmsg.ledger import Ledger, LedgerFullError
 from bdgw.shortmsg.ledger_store import Query
@@ -30,26 +33,21 @@ from bdgw.shortmsg.outgoing import (
     Refusal,
     RefusalCause,
     Submission,
-    from_ledger,
     to_ledger,
 )
+from bdgw.shortmsg.peer_answer import PeerAnswers
+from bdgw.shortmsg.peer_word import PeerWord
 from bdgw.shortmsg.pending import Pending
-from bdgw.shortmsg.planner import Plan, Planner
-from bdgw.shortmsg.segment import ID_MAX
+from bdgw.shortmsg.planner import Plan, Planner, job_for
+from bdgw.shortmsg.resumption import take_up
 from bdgw.shortmsg.sorting import SortingOffice
 from bdgw.shortmsg.submission import KeyConflictError, SubmissionError
 from bdgw.shortmsg.terminal_health import TerminalStatus
-from bdgw.shortmsg.vocabulary import (
-    CardRead,
-    Family,
-    NoCard,
-    Received,
-)
+from bdgw.shortmsg.vocabulary import CardRead, Family, NoCard, Received
 
 __all__ = ["ServiceSpec", "ShortMessageService"]
 
 _TRIAL = "trial"
-_NS_PER_S = 1_000_000_000
 _CAUSES = {
     "deadline": RefusalCause.DEADLINE,
     "displaces": RefusalCause.DISPLACES,
@@ -116,6 +114,20 @@ class ShortMessageService:
             planner=self._planner,
             utc_ns=utc_ns,
         )
+        answers = PeerAnswers(self._inbox)
+        self._cards = CardDesk(
+            ledger=ledger, pool=self._pool, budget=self._budget, fleet=self._fleet, utc_ns=utc_ns
+        )
+        self._feedback = FeedbackDesk(
+            rules=spec.rules,
+            ledger=ledger,
+            pool=self._pool,
+            budget=self._budget,
+            fleet=self._fleet,
+            cards=self._cards,
+            answers=answers,
+            utc_ns=utc_ns,
+        )
         self._courier = Courier(
             rules=spec.rules,
             ledger=ledger,
@@ -124,11 +136,17 @@ class ShortMessageService:
             planner=self._planner,
             inbox=self._inbox,
             fleet=self._fleet,
+            answers=answers,
+            feedback=self._feedback,
             utc_ns=utc_ns,
         )
-        self._sorting = SortingOffice(planner=self._planner, inbox=self._inbox, fleet=self._fleet)
+        self._sorting = SortingOffice(
+            planner=self._planner,
+            inbox=self._inbox,
+            word=PeerWord(ledger=ledger, budget=self._budget, fleet=self._fleet),
+        )
         self._events: list[Incoming | Lost] = []
-        self._take_up(now)
+        take_up(ledger=ledger, planner=self._planner, fleet=self._fleet, utc_ns=utc_ns, now=now)
 
     # In from integrators
 
@@ -147,7 +165,7 @@ class ShortMessageService:
             return Refusal(
                 cause=RefusalCause.QUEUE_FULL, explanation="too many long messages are under way"
             )
-        job = self._job(_TRIAL, submission, plan, now)
+        job = job_for(_TRIAL, submission, plan, now)
         refused = self._budget.offer(job, now=now, is_trial=True)
         if isinstance(refused, BudgetRefusal):
             return _refusal(refused)
@@ -179,22 +197,22 @@ class ShortMessageService:
         seat = self._pool[terminal]
         match event:
             case CardRead(card=card) | says.CardChanged(card=card):
-                self._courier.card_in(terminal, card, now=now)
+                self._cards.card_in(terminal, card, now=now)
             case NoCard():
-                self._courier.card_out(terminal, now=now)
+                self._cards.card_out(terminal, now=now)
             case says.FamilyFound(family=family):
                 seat.family = family
-                self._courier.refresh(terminal, now=now)
+                self._cards.refresh(terminal, now=now)
             case says.StatusChanged(status=status):
                 seat.is_alive = status in _SENDING or status is TerminalStatus.SUPPRESSED
                 seat.is_suppressed = status is TerminalStatus.SUPPRESSED
-                self._courier.refresh(terminal, now=now)
+                self._cards.refresh(terminal, now=now)
             case says.Accepted():
-                self._courier.accepted(terminal, now=now)
+                self._feedback.accepted(terminal, now=now)
             case says.Refused():
-                self._courier.refused(terminal, event.reason, event.wait_s, now=now)
+                self._feedback.refused(terminal, event.reason, event.wait_s, now=now)
             case says.Unknown():
-                self._courier.unknown(terminal, event.text, now=now)
+                self._feedback.unknown(terminal, event.text, now=now)
             case Received():
                 self._events += self._sorting.received(terminal, event, now=now)
             case _:
@@ -205,11 +223,11 @@ class ShortMessageService:
 
         The disk did not take it (``Dispatch.durable`` raised), or the port has never been open.
         """
-        self._courier.not_dispatched(terminal, now=now)
+        self._feedback.not_dispatched(terminal, now=now)
 
     def undeliverable(self, terminal: str, why: str, *, now: float) -> None:
         """The session cannot carry what was dispatched to it (its ``EncodeError``)."""
-        self._courier.undeliverable(terminal, why, now=now)
+        self._feedback.undeliverable(terminal, why, now=now)
 
     def due(self, now: float) -> list[Dispatch]:
         """Let timers act, and give what is to be sent now, one for a terminal at most."""
@@ -263,21 +281,6 @@ class ShortMessageService:
             superseded=offered.superseded,
         )
 
-    def _job(self, name: str, submission: Submission, plan: Plan, now: float) -> Job:
-        key = submission.supersede_key
-        valid_s = submission.valid_s
-        return Job(
-            id=name,
-            priority=submission.priority,
-            submitted_s=now,
-            n_slots=plan.n_slots,
-            is_transfer=plan.payload is not None,
-            deadline_s=None if valid_s is None else now + valid_s,
-            supersede_key=None if key is None else f"{submission.to}/{key}",
-            service=submission.service,
-            cards=plan.cards,
-        )
-
     def _earlier(self, submission: Submission, now: float) -> Receipt | Refusal | None:
         """The answer to a key that is known."""
         key = submission.idempotency_key
@@ -302,44 +305,6 @@ class ShortMessageService:
             explanation=f"this key is known; the message is {message.state}",
             durable=first,
             is_repeat=True,
-        )
-
-    def _take_up(self, now: float) -> None:
-        """After a restart: what was in flight is possibly sent, the rest goes on."""
-        self._ledger.recover(at_utc_ns=self._utc_ns())
-        for message in list(self._ledger.unfinished()):
-            try:
-                submission = from_ledger(message.submission)
-            except (msgspec.DecodeError, ValueError):
-                self._fleet.refuse(message.id, "not readable any more", is_retryable=False)
-                continue
-            shelved = self._fleet.shelf.get(message.id)
-            deadline_ns = message.submission.deadline_utc_ns
-            age_s = max(0.0, (self._utc_ns() - message.submitted_utc_ns) / _NS_PER_S)
-            left_s = None if deadline_ns is None else (deadline_ns - self._utc_ns()) / _NS_PER_S
-            plan = self._replan(submission, message)
-            if isinstance(plan, Refusal):
-                self._fleet.refuse(message.id, plan.cause.value, is_retryable=plan.is_retryable)
-                continue
-            job = msgspec.structs.replace(
-                self._job(message.id, submission, plan, now - age_s),
-                deadline_s=None if left_s is None else now + left_s,
-            )
-            self._fleet.relaunch(message, submission, plan, job, shelved, now=now)
-
-    def _replan(self, submission: Submission, message: Message) -> Plan | Refusal:
-        """The plan that the ledger tells: whoever has a number of a long message is one."""
-        number = message.air_number
-        if number is None and not message.units:
-            return self._planner.plan(submission)
-        is_long = number is not None and number <= ID_MAX
-        return Plan(
-            way="long" if is_long else "plain",
-            n_slots=(message.n_units or 1) if is_long else 1,
-            payload=pack_body(submission) if is_long else None,
-            cards=None if submission.card is None else frozenset([submission.card]),
-            explanation="",
-            digest=None if is_long else number,
         )
 
 

@@ -7,9 +7,9 @@ import msgspec
 from bdgw.errors import DecodeError
 from bdgw.shortmsg import receipt
 from bdgw.shortmsg.content import BdgwRecord, recognise
-from bdgw.shortmsg.fleet import Fleet
 from bdgw.shortmsg.inbox import Inbox, Incoming, Lost, split_joint
 from bdgw.shortmsg.outgoing import Peer
+from bdgw.shortmsg.peer_word import PeerWord
 from bdgw.shortmsg.planner import Planner
 from bdgw.shortmsg.segment import Abandoned, Segment, parse
 from bdgw.shortmsg.vocabulary import Received
@@ -20,10 +20,10 @@ __all__ = ["SortingOffice"]
 class SortingOffice:
     """Sorts what comes in; receipts and controls count only from the peer they are due from."""
 
-    def __init__(self, *, planner: Planner, inbox: Inbox, fleet: Fleet) -> None:
+    def __init__(self, *, planner: Planner, inbox: Inbox, word: PeerWord) -> None:
         self._planner = planner
         self._inbox = inbox
-        self._fleet = fleet
+        self._word = word
 
     def received(self, terminal: str, message: Received, *, now: float) -> list[Incoming | Lost]:
         """A message has come in."""
@@ -54,10 +54,10 @@ class SortingOffice:
             inner = msgspec.structs.replace(message, content=data, n_bits=8 * len(data))
             return self._inbox.unit(terminal, inner, now=now)
         if peer is not None:
-            self._fleet.controlled(peer, data, unit, now=now)
+            self._word.controlled(peer, data, unit, now=now)
         return []
 
     def _acknowledge(self, peer: Peer | None, digests: tuple[int, ...]) -> None:
         if peer is not None:
             for digest in digests:
-                self._fleet.acknowledged(peer, digest)
+                self._word.acknowledged(peer, digest)
