@@ -13,6 +13,7 @@ import random
 import secrets
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 import structlog
 
@@ -26,6 +27,8 @@ from bdgw.errors import ConfigError
 from bdgw.hostclock import HostClock
 from bdgw.hub import Hub
 from bdgw.intake import Intake
+from bdgw.messaging import MessageExchange, PortEvent
+from bdgw.messaging import SkippedBytes as SkippedTerminalBytes
 from bdgw.model import Alarm, ConnectionState, DeviceState, DeviceStatus, Via
 from bdgw.ntrip.gate import AccountGate
 from bdgw.plan import (
@@ -36,8 +39,10 @@ from bdgw.plan import (
     host_and_port,
     listener_specs,
     mqtt_settings,
+    office_spec,
 )
 from bdgw.publish import payload, topics
+from bdgw.publish.command import Command
 from bdgw.publish.embedded import EmbeddedBroker
 from bdgw.publish.mqtt import MqttPublisher, Presence
 from bdgw.publish.outbox import MemoryOutbox
@@ -75,6 +80,8 @@ _LOCAL_IDLE_S = 0.3
 _NETWORK_IDLE_S = 2.0
 """A DTU may cut a sentence in two packets a second apart; a serial line never pauses that long."""
 
+_DeviceEvent = ReceiverEvent | PortEvent
+
 _log = structlog.get_logger(__name__)
 
 
@@ -94,6 +101,7 @@ def check(config: Config) -> None:
     )
     _check_secrets_and_files(config)
     check_augmentation(config)
+    office_spec(config)
 
 
 def _check_secrets_and_files(config: Config) -> None:
@@ -131,7 +139,7 @@ class Gateway:
         self._gate = AccountGate()
         self._augmentation = self._build_augmentation()
         self.intake = Intake(
-            [device_facts(device) for device in config.device],
+            [device_facts(device) for device in config.device if device.role != "terminal"],
             self._hub,
             boot=self._boot,
             utc_ns=self._clock.utc_ns,
@@ -147,6 +155,8 @@ class Gateway:
             rng=self._rng,
             gate=self._gate,
         )
+        self._messages = self._build_messages()
+        self._publisher: MqttPublisher | None = None
         self.broker_url: str | None = None
         self.api_url: str | None = None
         self.status: GatewayStatus | None = None
@@ -160,8 +170,10 @@ class Gateway:
         raise_descriptor_limit()
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(locked(self._config.gateway.state_dir))
+            if self._messages is not None:
+                await stack.enter_async_context(self._messages.opened())
             broker = await self._enter_broker(stack)
-            publisher = self._build_publisher(broker)
+            self._publisher = publisher = self._build_publisher(broker)
             self.status = self._build_status(publisher, broker)
             api = self._build_api(self.status)
             async with asyncio.TaskGroup() as group:
@@ -169,7 +181,9 @@ class Gateway:
                 if api is not None:
                     group.create_task(api.run(), name="api")
                 health = group.create_task(self._tell_health(self.status), name="health")
-                augmenting = group.create_task(self._augmentation.run(), name="augmentation")
+                sources = [group.create_task(self._augmentation.run(), name="augmentation")]
+                if self._messages is not None:
+                    sources.append(group.create_task(self._messages.run(), name="messages"))
                 receiving = group.create_task(self._pool.run(), name="receivers")
                 _log.info(
                     "gateway_started",
@@ -189,9 +203,12 @@ class Gateway:
                 gc.collect()
                 gc.freeze()
                 await stop.wait()
-                for task in (receiving, augmenting, health):
+                if self._messages is not None:
+                    await self._messages.settle()
+                sources += (receiving, health)
+                for task in sources:
                     task.cancel()
-                await asyncio.wait((receiving, augmenting, health))
+                await asyncio.wait(sources)
                 await publisher.stop(_DRAIN_S)
                 await publishing
                 if api is not None:
@@ -226,6 +243,31 @@ class Gateway:
         self.broker_url = broker.url
         return broker
 
+    def _build_messages(self) -> MessageExchange | None:
+        spec = office_spec(self._config)
+        if spec is None:
+            return None
+        return MessageExchange(
+            spec,
+            gateway=self._config.gateway.id,
+            state_dir=self._config.gateway.state_dir,
+            clock=self._clock,
+            is_clock_trusted=self._host_clock.is_synchronised,
+            entropy=secrets.token_bytes,
+            flush=lambda terminal: self._pool.flush(terminal),
+            emit=self._hub.publish,
+            reply=self._reply,
+        )
+
+    def _reply(self, topic: str, body: bytes, *, correlation: bytes | None = None) -> bool:
+        if self._publisher is None:
+            return False
+        return self._publisher.reply(topic, body, correlation=correlation)
+
+    def _on_command(self, command: Command) -> None:
+        if self._messages is None or not self._messages.on_command(command):
+            command.acknowledge()
+
     def _build_augmentation(self) -> Augmentation:
         return build_augmentation(
             self._config,
@@ -243,7 +285,11 @@ class Gateway:
     def _trusted_gpst_ns(self, now: float) -> int | None:
         return self._host_clock.gpst_ns(now) if self._host_clock.is_synchronised() else None
 
-    def _take(self, device: str, event: ReceiverEvent, now: float) -> None:
+    def _take(self, device: str, event: _DeviceEvent, now: float) -> None:
+        if self._messages is not None and self._messages.is_terminal(device):
+            # Its session is one of the exchange's own, see ``_new_session``.
+            self._messages.take(device, cast("PortEvent", event), now)
+            return
         # A recording speaks of another time and place.
         if self.intake.records[device].facts.via is not Via.FILE:
             self._augmentation.take(device, event, now)
@@ -260,10 +306,15 @@ class Gateway:
         )
         url = broker.url if broker is not None else self._config.broker.url
         return MqttPublisher(
-            mqtt_settings(self._config, url),
+            mqtt_settings(
+                self._config,
+                url,
+                subscriptions=() if self._messages is None else self._messages.subscriptions(),
+            ),
             self._outbox,
             presence,
             emit=self._on_publisher,
+            on_command=self._on_command,
             finish=self._sink.finish,
             rng=self._rng,
         )
@@ -302,7 +353,9 @@ class Gateway:
         self.api_url = f"http://{shown}:{server.port}"
         return server
 
-    def _new_session(self, device: str) -> Session[ReceiverEvent]:
+    def _new_session(self, device: str) -> Session[_DeviceEvent]:
+        if self._messages is not None and self._messages.is_terminal(device):
+            return self._messages.new_session(device)
         record = self.intake.records[device]
         is_trusted = self._host_clock.is_synchronised()
         max_future_ns = _SYNCHRONISED_MAX_FUTURE_NS if is_trusted else DEFAULT_MAX_FUTURE_NS
@@ -349,13 +402,13 @@ class Gateway:
 def _pool(
     config: Config,
     *,
-    new_session: Callable[[str], Session[ReceiverEvent]],
-    emit: Callable[[str, ReceiverEvent, float], None],
+    new_session: Callable[[str], Session[_DeviceEvent]],
+    emit: Callable[[str, _DeviceEvent, float], None],
     on_state: Callable[[DeviceState], None],
     clock: SystemClock,
     rng: random.Random,
     gate: AccountGate | None = None,
-) -> ReceiverPool[ReceiverEvent]:
+) -> ReceiverPool[_DeviceEvent]:
     """Build the pool, which finds out whether the devices can be told apart."""
     try:
         return ReceiverPool(
@@ -373,7 +426,7 @@ def _pool(
         raise ConfigError(str(error)) from None
 
 
-def _classify(event: ReceiverEvent) -> Verdict:
+def _classify(event: _DeviceEvent) -> Verdict:
     if isinstance(event, EpochSeen):
         t_ns = event.fix.t_gpst_ns if event.fix.t_gpst_ns is not None else event.fix.tod_utc_ns
         return None if t_ns is None else Epoch(t_ns / 1e9)
@@ -381,4 +434,6 @@ def _classify(event: ReceiverEvent) -> Verdict:
         return Good(event.count)
     if isinstance(event, SkippedBytes):
         return Skipped(len(event.data))
+    if isinstance(event, SkippedTerminalBytes):
+        return Skipped(event.n_bytes)
     return None

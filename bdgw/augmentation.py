@@ -17,7 +17,7 @@ from bdgw.caster import Caster, UserTable
 from bdgw.corrections import Corrections
 from bdgw.errors import ConfigError
 from bdgw.noise import NoiseGate
-from bdgw.receiver import EpochSeen, ReceiverEvent
+from bdgw.receiver import EpochSeen
 from bdgw.wire.splitter import Frame
 
 __all__ = ["Augmentation", "Routes", "UsersFile"]
@@ -95,7 +95,7 @@ class Augmentation:
                 watching = self._watch_users(self.caster, self._users_file)
                 group.create_task(watching, name="caster users")
 
-    def take(self, device: str, event: ReceiverEvent, now: float) -> None:
+    def take(self, device: str, event: object, now: float) -> None:
         """Take what a device's session says: a position to serve, or the frame of a base."""
         if isinstance(event, EpochSeen):
             self.corrections.fix_seen(device, event.fix, now)

@@ -39,7 +39,9 @@ class MessageReceived(msgspec.Struct, frozen=True, kw_only=True):
     kept: Inbound
 
 
-DomainEvent = DeviceFix | SkySeen | DeviceState | ConnectionState | Alarm | MessageChanged | MessageReceived
+DomainEvent = (
+    DeviceFix | SkySeen | DeviceState | ConnectionState | Alarm | MessageChanged | MessageReceived
+)
 
 
 class Sink(Protocol):

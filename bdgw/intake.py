@@ -11,7 +11,7 @@ import msgspec
 
 from bdgw.hub import Hub, SkySeen
 from bdgw.model import Alarm, DeviceFix, Fix, FixKind, Provenance, TimeQuality, Via
-from bdgw.receiver import EpochSeen, ReceiverEvent
+from bdgw.receiver import EpochSeen
 from bdgw.stream import StreamStats
 from bdgw.timescale import format_utc
 
@@ -71,8 +71,8 @@ class Intake:
         self._utc_ns = utc_ns
         self._monotonic_s = monotonic_s
 
-    def take(self, device: str, event: ReceiverEvent, now: float) -> None:
-        """Take one event of a device's session."""
+    def take(self, device: str, event: object, now: float) -> None:
+        """Take one event of a device's session; only epochs are its business."""
         if not isinstance(event, EpochSeen):
             return
         record = self.records[device]

@@ -9,12 +9,14 @@ from bdgw.config.correction import AccountConfig, CorrectionConfig, GgaConfig, P
 from bdgw.config.device import DeviceConfig, ListenerConfig, MatchConfig
 from bdgw.config.file import Config, load, load_users, parse
 from bdgw.config.gateway import ApiConfig, BrokerConfig, GatewayConfig, LogConfig, TokenConfig
+from bdgw.config.shortmsg import CapacityConfig, GroupConfig, PeerConfig, ShortMessageConfig
 from bdgw.config.value import SecretConfig
 
 __all__ = [
     "AccountConfig",
     "ApiConfig",
     "BrokerConfig",
+    "CapacityConfig",
     "CasterConfig",
     "CasterMountConfig",
     "CasterUserConfig",
@@ -23,11 +25,14 @@ __all__ = [
     "DeviceConfig",
     "GatewayConfig",
     "GgaConfig",
+    "GroupConfig",
     "ListenerConfig",
     "LogConfig",
     "MatchConfig",
+    "PeerConfig",
     "PlaceConfig",
     "SecretConfig",
+    "ShortMessageConfig",
     "TokenConfig",
     "load",
     "load_users",

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from bdgw.config.shortmsg import FamilyName
 from bdgw.config.value import Frame, Name, Seconds, SecretConfig, Section, Url, Year
 
 __all__ = ["DeviceConfig", "ListenerConfig", "MatchConfig"]
@@ -46,8 +47,11 @@ class DeviceConfig(Section):
 
     id: Name
     url: Url
-    role: Literal["receiver", "base"] = "receiver"
-    """A ``base`` gives corrections: its RTCM goes to the caster and to ``device://`` sources."""
+    role: Literal["receiver", "base", "terminal"] = "receiver"
+    """A ``base`` gives corrections: its RTCM goes to the caster and to ``device://`` sources.
+    A ``terminal`` carries short messages."""
+    family: FamilyName | None = None
+    """What a terminal speaks; without it that is found out, which costs nothing on air."""
     match: MatchConfig | None = None
     username: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     """For ``ntrip://`` and ``ntrips://``."""
@@ -59,7 +63,8 @@ class DeviceConfig(Section):
     """Frame of the receiver's coordinates, e.g. WGS84 or CGCS2000. Without it fixes have none."""
     epoch: Year | None = None
     """Epoch of that frame as a year, e.g. 2000.0."""
-    silence_s: Seconds = 30.0
+    silence_s: Seconds | None = None
+    """Default: 30; a terminal, which is asked every 90 s whether it is there, has 180."""
     sky: bool = False
     """Publish satellites in view."""
 
@@ -67,4 +72,21 @@ class DeviceConfig(Section):
     def _epoch_needs_frame(self) -> DeviceConfig:
         if self.epoch is not None and self.frame is None:
             raise ValueError("epoch needs frame: a year alone says nothing of the coordinates")
+        return self
+
+    @model_validator(mode="after")
+    def _terminal_is_no_receiver(self) -> DeviceConfig:
+        if self.role != "terminal":
+            if self.family is not None:
+                raise ValueError('family is for role = "terminal" only')
+            return self
+        if not self.url.startswith(("serial://", "tcp://", "tcp-listen://")):
+            raise ValueError("a terminal is on serial://, tcp:// or tcp-listen://")
+        given = [
+            name
+            for name in ("correction", "frame", "epoch", "sky", "username", "password")
+            if name in self.model_fields_set
+        ]
+        if given:
+            raise ValueError(f"{', '.join(given)}: not for a terminal")
         return self

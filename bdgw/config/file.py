@@ -14,6 +14,7 @@ from bdgw.config.caster import CasterConfig, CasterUserConfig
 from bdgw.config.correction import CorrectionConfig
 from bdgw.config.device import DeviceConfig, ListenerConfig
 from bdgw.config.gateway import ApiConfig, BrokerConfig, GatewayConfig, LogConfig
+from bdgw.config.shortmsg import ShortMessageConfig
 from bdgw.config.value import Section
 from bdgw.errors import ConfigError
 
@@ -33,6 +34,7 @@ class Config(Section):
     listener: tuple[ListenerConfig, ...] = ()
     correction: tuple[CorrectionConfig, ...] = ()
     caster: CasterConfig | None = None
+    shortmsg: ShortMessageConfig = ShortMessageConfig()
     device: tuple[DeviceConfig, ...] = ()
 
     @model_validator(mode="after")
@@ -42,6 +44,8 @@ class Config(Section):
             ("listener urls", [listener.url for listener in self.listener]),
             ("correction names", [correction.name for correction in self.correction]),
             ("mounts", [mount.name for mount in self.caster.mounts] if self.caster else []),
+            ("peer names", [peer.name for peer in self.shortmsg.peers]),
+            ("group names", [group.name for group in self.shortmsg.groups]),
             ("token names", [token.name for token in self.api.tokens] if self.api else []),
         ):
             twice = sorted({name for name in names if names.count(name) > 1})
@@ -56,6 +60,10 @@ class Config(Section):
         bases = {device.id for device in self.device if device.role == "base"}
         mounts = self.caster.mounts if self.caster else ()
         pushed = {mount.name for mount in mounts if mount.source == "push"}
+        groups = {group.name for group in self.shortmsg.groups}
+        for peer in self.shortmsg.peers:
+            if peer.group is not None:
+                _known(f"peer {peer.name!r}: group =", peer.group, groups)
         for device in self.device:
             if device.correction not in ("none", "nearest"):
                 _known(f"device {device.id!r}: correction =", device.correction, corrections)
@@ -155,13 +163,13 @@ def _explain(problem: ErrorDetails, whole: type[BaseModel]) -> str:
 
 
 def _is_secret(location: tuple[str | int, ...]) -> bool:
-    return any(part in ("password", "secret") for part in location)
+    return any(part in ("password", "secret", "keys") for part in location)
 
 
 def _holds_secrets(location: tuple[str | int, ...]) -> bool:
     """A table with secrets, or all of them, written as something else: the text may be one."""
     names = [part for part in location if isinstance(part, str)]
-    return names[-1:] in (["tokens"], ["accounts"], ["users"])
+    return names[-1:] in (["tokens"], ["accounts"], ["users"], ["groups"])
 
 
 def _key(location: tuple[str | int, ...]) -> str:

@@ -5,7 +5,18 @@ file and the host's time. REST and MQTT come in by the ``MessageDesk``.
 """
 
 from bdgw.messaging.board import TerminalSnapshot
-from bdgw.messaging.desk import Answer, MessageDesk
-from bdgw.messaging.office import MessageOffice, OfficeSpec
+from bdgw.messaging.desk import Answer, MessageDesk, Verdict
+from bdgw.messaging.exchange import MessageExchange
+from bdgw.messaging.office import OfficeSpec
+from bdgw.messaging.port import PortEvent, SkippedBytes
 
-__all__ = ["Answer", "MessageDesk", "MessageOffice", "OfficeSpec", "TerminalSnapshot"]
+__all__ = [
+    "Answer",
+    "MessageDesk",
+    "MessageExchange",
+    "OfficeSpec",
+    "PortEvent",
+    "SkippedBytes",
+    "TerminalSnapshot",
+    "Verdict",
+]

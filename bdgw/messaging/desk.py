@@ -84,9 +84,7 @@ class MessageDesk:
             return self._refused(Refusal(cause=RefusalCause.STORE, explanation=str(error)))
         state = self._office.ledger.get(receipt.id).state if receipt.is_repeat else "accepted"
         value = receipt_object(receipt, state=state, now=now, utc_ns=self._clock.utc_ns())
-        return Answer(
-            verdict=Verdict.KNOWN if receipt.is_repeat else Verdict.ACCEPTED, value=value
-        )
+        return Answer(verdict=Verdict.KNOWN if receipt.is_repeat else Verdict.ACCEPTED, value=value)
 
     async def cancel(self, message_id: str) -> Answer:
         """Call a message back, while not all of it may have gone out."""
@@ -113,7 +111,9 @@ class MessageDesk:
             inbound = await self._store.fetch(lambda reader: reader.received(message_id))
             if inbound is None:
                 return _problem(Verdict.NOT_FOUND, str(error))
-            return Answer(verdict=Verdict.DONE, value={"direction": "in", **inbound_object(inbound)})
+            return Answer(
+                verdict=Verdict.DONE, value={"direction": "in", **inbound_object(inbound)}
+            )
         steps = await self._store.fetch(lambda reader: reader.steps(message_id))
         value = {"direction": "out", **message_object(message, steps), **self._expected(message)}
         return Answer(verdict=Verdict.DONE, value=value)
@@ -162,9 +162,7 @@ class MessageDesk:
         }
 
     def _refused(self, refusal: Refusal) -> Answer:
-        value = refusal_object(
-            refusal, now=self._clock.monotonic_s(), utc_ns=self._clock.utc_ns()
-        )
+        value = refusal_object(refusal, now=self._clock.monotonic_s(), utc_ns=self._clock.utc_ns())
         if refusal.cause is RefusalCause.KEY_CONFLICT:
             verdict = Verdict.CONFLICT
         else:

@@ -113,6 +113,8 @@ class MessageOffice:
         self._work = asyncio.Event()
         self._incoming: asyncio.Queue[Incoming] = asyncio.Queue()
         self._dispatching: set[asyncio.Task[None]] = set()
+        self._answered = asyncio.Event()
+        self._is_stopping = False
         self.n_lost = 0
         """Long messages that will not be whole, and seals that were not good."""
 
@@ -146,6 +148,7 @@ class MessageOffice:
             case _:
                 pass
         self._work.set()
+        self._answered.set()
 
     def terminals(self) -> tuple[TerminalSnapshot, ...]:
         """Every terminal as it is now."""
@@ -164,8 +167,22 @@ class MessageOffice:
             group.create_task(self._tell_incoming(), name="received short messages")
             group.create_task(self._keep_house(), name="short message housekeeping")
 
+    async def settle(self, limit_s: float) -> None:
+        """Send no more, and wait until terminals have answered what they were asked.
+
+        What is cut off here would be possibly sent for ever.
+        """
+        self._is_stopping = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                while self._dispatching or any(
+                    port.session.is_sending for port in self._ports.values()
+                ):
+                    self._answered.clear()
+                    await self._answered.wait()
+
     async def _dispatch_what_is_due(self, group: asyncio.TaskGroup) -> None:
-        while True:
+        while not self._is_stopping:
             self._work.clear()
             now = self._clock.monotonic_s()
             for dispatch in self.service.due(now):
@@ -173,8 +190,8 @@ class MessageOffice:
                     self._send(dispatch), name=f"short message by {dispatch.terminal}"
                 )
                 self._dispatching.add(task)
-                task.add_done_callback(self._dispatching.discard)
-            self._collect(now)
+                task.add_done_callback(self._dispatched)
+            self._collect()
             deadline = self.service.deadline()
             wait_s = None if deadline is None else max(_MIN_WAIT_S, deadline - now)
             with contextlib.suppress(TimeoutError):
@@ -191,6 +208,10 @@ class MessageOffice:
             self.service.not_dispatched(terminal, now=self._clock.monotonic_s())
             self._work.set()
             return
+        except asyncio.CancelledError:
+            # The gateway stops: it has not gone out, and nobody shall think so.
+            self.service.not_dispatched(terminal, now=self._clock.monotonic_s())
+            raise
         port = self._ports.get(terminal)
         now = self._clock.monotonic_s()
         if port is None:
@@ -206,7 +227,7 @@ class MessageOffice:
             self.take(terminal, event, now)
         self._flush(terminal)
 
-    def _collect(self, now: float) -> None:
+    def _collect(self) -> None:
         for event in self.service.events():
             if isinstance(event, Incoming):
                 self._incoming.put_nowait(event)
@@ -246,6 +267,10 @@ class MessageOffice:
             _log.info("shortmsg_forgotten", **msgspec.structs.asdict(gone))
 
     # Inside
+
+    def _dispatched(self, task: asyncio.Task[None]) -> None:
+        self._dispatching.discard(task)
+        self._answered.set()
 
     def _build_security(self) -> GroupSecurity | None:
         if not self._spec.rings:

@@ -13,6 +13,7 @@ from bdgw.plan.correction import (
 )
 from bdgw.plan.device import device_facts, device_specs, listener_specs
 from bdgw.plan.secret import host_and_port
+from bdgw.plan.shortmsg import office_spec
 
 __all__ = [
     "api_tokens",
@@ -29,5 +30,6 @@ __all__ = [
     "host_and_port",
     "listener_specs",
     "mqtt_settings",
+    "office_spec",
     "users_file",
 ]

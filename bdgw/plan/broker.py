@@ -6,12 +6,14 @@ from bdgw.api.auth import Token
 from bdgw.config import BrokerConfig, Config
 from bdgw.errors import ConfigError
 from bdgw.plan.secret import fetch
-from bdgw.publish.mqtt import MqttSettings
+from bdgw.publish.mqtt import MqttSettings, Subscription
 
 __all__ = ["api_tokens", "broker_password", "mqtt_settings"]
 
 
-def mqtt_settings(config: Config, url: str) -> MqttSettings:
+def mqtt_settings(
+    config: Config, url: str, *, subscriptions: tuple[Subscription, ...] = ()
+) -> MqttSettings:
     """Give what the publisher is told; ``url`` is the broker's address in force.
 
     Raises:
@@ -32,6 +34,7 @@ def mqtt_settings(config: Config, url: str) -> MqttSettings:
         ca_file=broker.ca_file,
         cert_file=broker.cert_file,
         key_file=broker.key_file,
+        subscriptions=subscriptions,
     )
 
 

@@ -26,6 +26,10 @@ from bdgw.receivers import (
 __all__ = ["device_facts", "device_specs", "listener_specs"]
 
 
+_SILENCE_S = 30.0
+_TERMINAL_SILENCE_S = 180.0
+
+
 def device_facts(device: DeviceConfig) -> DeviceFacts:
     """Give what every fix of a device repeats."""
     return DeviceFacts(
@@ -66,13 +70,19 @@ def device_specs(config: Config) -> list[DeviceSpec]:
                     id=device.id,
                     endpoint=endpoint,
                     match=None if device.match is None else _match(device.match),
-                    silence_s=device.silence_s,
+                    silence_s=_silence_s(device),
                     account=account_of(owner, device.username, device.password),
                 )
             )
         except ValueError as error:
             raise ConfigError(f"{owner}: {error}") from None
     return specs
+
+
+def _silence_s(device: DeviceConfig) -> float:
+    if device.silence_s is not None:
+        return device.silence_s
+    return _TERMINAL_SILENCE_S if device.role == "terminal" else _SILENCE_S
 
 
 def _match(match: MatchConfig) -> MatchRule:

@@ -20,6 +20,7 @@ import msgspec
 import structlog
 
 from bdgw.model import Alarm, ConnectionState
+from bdgw.publish.command import Command
 from bdgw.publish.mqtt_connection import Connack, MqttConnection
 from bdgw.publish.mqtt_settings import MqttSettings, Presence, Subscription
 from bdgw.publish.outbox import JSON, Entry, Lane, Outbox
@@ -76,7 +77,7 @@ class MqttPublisher:
         presence: Presence,
         *,
         emit: Callable[[ConnectionState | Alarm], None],
-        on_message: Callable[[str, bytes], None] | None = None,
+        on_command: Callable[[Command], None] | None = None,
         finish: Callable[[Entry], bytes] | None = None,
         rng: random.Random | None = None,
         monotonic_s: Callable[[], float] = time.monotonic,
@@ -86,7 +87,7 @@ class MqttPublisher:
         self._outbox = outbox
         self._presence = presence
         self._emit = emit
-        self._deliver = on_message
+        self._on_command = on_command
         self._finish = finish
         self._monotonic_s = monotonic_s
         self._utc_ns = utc_ns
@@ -105,6 +106,8 @@ class MqttPublisher:
         self._in_flight: dict[int, Entry] = {}
         self._retry_at: list[tuple[float, int]] = []
         self._presence_id: int | None = None
+        self._replies: set[int] = set()
+        self._connection: MqttConnection | None = None
         self._is_waiting_for_room = False
         self._window = 0
         self._max_packet_bytes: int | None = None
@@ -201,6 +204,7 @@ class MqttPublisher:
         self._progress_s = self._monotonic_s()
         self._say(connection, self._presence.online())
         connection.subscribe()
+        self._connection = connection
         while connection.loss is None:
             now_s = self._monotonic_s()
             if self._is_stalled(now_s):
@@ -295,10 +299,10 @@ class MqttPublisher:
 
     def _owed(self) -> int:
         """PUBACKs that the broker owes."""
-        return len(self._in_flight) + (self._presence_id is not None)
+        return len(self._in_flight) + len(self._replies) + (self._presence_id is not None)
 
     def _is_owed(self) -> bool:
-        return bool(self._in_flight) or self._presence_id is not None
+        return bool(self._in_flight or self._replies) or self._presence_id is not None
 
     def _is_stalled(self, now_s: float) -> bool:
         return self._is_owed() and now_s - self._progress_s >= self._settings.stall_timeout_s
@@ -313,6 +317,8 @@ class MqttPublisher:
         self._in_flight.clear()
         self._retry_at.clear()
         self._presence_id = None
+        self._connection = None
+        self._replies.clear()
         self._window = 0
         self._outbox.release(ids)
 
@@ -328,6 +334,7 @@ class MqttPublisher:
             self._presence_id = None
             self._note_birth(code)
             return
+        self._replies.discard(message_id)
         entry = self._in_flight.pop(message_id, None)
         if entry is None:
             return
@@ -346,10 +353,45 @@ class MqttPublisher:
         """Wake the loop; the connection knows why it ended."""
         self._work.set()
 
-    def on_message(self, topic: str, payload: bytes, properties: object) -> None:  # noqa: ARG002 - for commands later
+    def on_command(self, command: Command) -> None:
         """Pass on a message of a subscription."""
-        if self._deliver is not None:
-            self._deliver(topic, payload)
+        if self._on_command is not None:
+            self._on_command(command)
+
+    def on_subscribed(self, refused: tuple[str, ...]) -> None:
+        """Say which subscriptions the broker refuses: such commands will never come."""
+        for topic_filter in refused:
+            text = f"the broker refuses the subscription to {topic_filter}"
+            _log.error("subscription_refused", topic_filter=topic_filter)
+            self._emit(
+                Alarm(
+                    kind="subscription_refused",
+                    device=None,
+                    text=text,
+                    t_utc_ns=self._utc_ns(),
+                )
+            )
+
+    def reply(self, topic: str, payload: bytes, *, correlation: bytes | None = None) -> bool:
+        """Answer a command on the connection of now; False where there is none.
+
+        An answer is not kept: whoever gets none asks again, and a repeated command of the same id
+        gives the first answer.
+        """
+        if self._connection is None:
+            return False
+        try:
+            message_id = self._connection.publish(
+                topic, payload, qos=1, retain=False, content_type=JSON, correlation=correlation
+            )
+        except ValueError:
+            return False
+        if message_id is None:
+            return False
+        if not self._is_owed():
+            self._progress_s = self._monotonic_s()
+        self._replies.add(message_id)
+        return True
 
     # Refused entries
 

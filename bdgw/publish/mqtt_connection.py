@@ -21,6 +21,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from bdgw.publish.command import Command
 from bdgw.publish.mqtt_settings import MqttSettings, Presence
 from bdgw.publish.reason import Loss, LossKind
 
@@ -54,8 +55,12 @@ class ConnectionEvents(Protocol):
         """The connection has ended; ``MqttConnection.loss`` says why."""
         ...
 
-    def on_message(self, topic: str, payload: bytes, properties: Properties | None) -> None:
-        """A message for one of the subscriptions."""
+    def on_command(self, command: Command) -> None:
+        """A message for one of the subscriptions, not acknowledged yet."""
+        ...
+
+    def on_subscribed(self, refused: tuple[str, ...]) -> None:
+        """The broker answered the subscriptions; the filters that it refuses."""
         ...
 
 
@@ -109,6 +114,7 @@ class MqttConnection:
         content_type: str | None = None,
         schema: str | None = None,
         expiry_s: int | None = None,
+        correlation: bytes | None = None,
     ) -> int | None:
         """Send a message; its message id, or None when there is no connection any more.
 
@@ -116,7 +122,11 @@ class MqttConnection:
             ValueError: the topic is not one that can be published to.
         """
         properties = None
-        if self._is_v5 and content_type is not None:
+        if self._is_v5 and correlation is not None:
+            properties = _properties(PacketTypes.PUBLISH)
+            properties.CorrelationData = correlation
+            properties.ContentType = content_type or "application/json"
+        elif self._is_v5 and content_type is not None:
             properties = self._publish_properties(content_type, schema, expiry_s)
         info = self._client.publish(topic, payload, qos, retain, properties)
         return info.mid if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
@@ -161,6 +171,8 @@ class MqttConnection:
             clean_session=None if self._is_v5 else not has_session,
             protocol=MQTTProtocolVersion.MQTTv5 if self._is_v5 else MQTTProtocolVersion.MQTTv311,
             reconnect_on_failure=False,
+            # A command is acknowledged when what it asks for is safe, not when it was read.
+            manual_ack=has_session,
         )
         client.connect_timeout = settings.connect_timeout_s
         # The outbox keeps the window; a second one here would only hide entries.
@@ -175,6 +187,7 @@ class MqttConnection:
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
         client.on_message = self._on_message
+        client.on_subscribe = self._on_subscribe
         return client
 
     def _connect(self) -> Loss | None:
@@ -333,7 +346,40 @@ class MqttConnection:
         userdata: Any,  # noqa: ANN401, ARG002 - paho's signature
         message: paho.MQTTMessage,
     ) -> None:
-        self._events.on_message(message.topic, bytes(message.payload), message.properties)
+        extra: dict[str, Any] = {} if message.properties is None else message.properties.__dict__
+        mid, qos = message.mid, message.qos
+        self._events.on_command(
+            Command(
+                topic=message.topic,
+                payload=bytes(message.payload),
+                is_retained=bool(message.retain),
+                response_topic=extra.get("ResponseTopic"),
+                correlation=extra.get("CorrelationData"),
+                acknowledge=lambda: self._acknowledge(mid, qos),
+            )
+        )
+
+    def _acknowledge(self, message_id: int, qos: int) -> None:
+        # After the end of this connection the broker sends the message again by the next one.
+        if self.loss is None:
+            self._client.ack(message_id, qos)
+
+    def _on_subscribe(
+        self,
+        client: paho.Client,  # noqa: ARG002 - paho's signature
+        userdata: Any,  # noqa: ANN401, ARG002 - paho's signature
+        message_id: int,  # noqa: ARG002 - paho's signature
+        codes: list[ReasonCode],
+        properties: Properties | None,  # noqa: ARG002 - paho's signature
+    ) -> None:
+        asked = self._settings.subscriptions
+        self._events.on_subscribed(
+            tuple(
+                each.topic_filter
+                for each, code in zip(asked, codes, strict=False)
+                if code.is_failure
+            )
+        )
 
     def _end(self, loss: Loss) -> None:
         self.loss = self.loss or loss

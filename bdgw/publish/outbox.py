@@ -31,6 +31,8 @@ class Lane(enum.StrEnum):
     STATE = "state"
     """Goes first, never dropped, except that a newer state of the same key replaces a waiting
     one when room is needed: a retained state has only one value."""
+    MESSAGE = "message"
+    """Short messages, received ones and the fate of others: go first, never dropped."""
     LIVE = "live"
     """Goes next; dropped when there is no room, the superseded ones first."""
 

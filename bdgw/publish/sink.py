@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bdgw.hub import DomainEvent, SkySeen
+from bdgw.hub import DomainEvent, MessageChanged, MessageReceived, SkySeen
 from bdgw.model import Alarm, DeviceFix
-from bdgw.publish import payload, topics
+from bdgw.publish import message_payload, payload, topics
 from bdgw.publish.outbox import Entry, Lane, Outbox
 
 __all__ = ["FIX_SCHEMA", "PublishingSink"]
@@ -54,6 +54,10 @@ class PublishingSink:
                 qos=0,
                 schema="bdgw/sky/1",
             )
+        elif isinstance(event, MessageReceived):
+            self._message("received", message_payload.received_payload(self._gateway, event))
+        elif isinstance(event, MessageChanged):
+            self._message("status", message_payload.status_payload(self._gateway, event))
         elif isinstance(event, Alarm):
             self._outbox.put(
                 topic=topics.alarm(self._gateway, event.kind),
@@ -62,6 +66,15 @@ class PublishingSink:
                 now_s=self._monotonic_s(),
                 schema="bdgw/alarm/1",
             )
+
+    def _message(self, kind: str, body: bytes) -> None:
+        self._outbox.put(
+            topic=topics.message_event(self._gateway, kind),
+            payload=body,
+            lane=Lane.MESSAGE,
+            now_s=self._monotonic_s(),
+            schema=f"bdgw/shortmsg_{kind}/1",
+        )
 
     def finish(self, entry: Entry) -> bytes:
         """Give the payload at the moment of sending: a fix gets its ``t_pub`` then."""

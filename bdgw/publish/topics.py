@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["alarm", "connection", "fix", "health", "root", "sky"]
+__all__ = [
+    "alarm",
+    "connection",
+    "fix",
+    "health",
+    "message_command",
+    "message_event",
+    "message_reply",
+    "root",
+    "sky",
+]
 
 
 def root(gateway: str) -> str:
@@ -33,3 +43,18 @@ def sky(gateway: str, device: str) -> str:
 def alarm(gateway: str, kind: str) -> str:
     """Alarms of one kind."""
     return f"{root(gateway)}/alarm/event/{kind}"
+
+
+def message_event(gateway: str, kind: str) -> str:
+    """Short messages: ``received``, and the ``status`` of those that go out."""
+    return f"{root(gateway)}/shortmsg/event/{kind}"
+
+
+def message_command(gateway: str, verb: str) -> str:
+    """Commands about short messages: ``send``, ``cancel``; ``+`` is the filter for all."""
+    return f"{root(gateway)}/shortmsg/command/{verb}"
+
+
+def message_reply(gateway: str, command_id: str) -> str:
+    """The answer to a command, where no response topic is given (MQTT 3.1.1)."""
+    return f"{root(gateway)}/shortmsg/command/reply/{command_id}"

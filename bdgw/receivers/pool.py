@@ -128,6 +128,14 @@ class ReceiverPool(Generic[EventT]):
         """
         return self._supervisors[device].write(data, lifetime_s=lifetime_s)
 
+    def flush(self, device: str) -> None:
+        """Send and deliver what the session of a device has ready; nothing while it has no link.
+
+        Raises:
+            KeyError: no such device.
+        """
+        self._supervisors[device].flush()
+
     def snapshots(self) -> tuple[ReceiverSnapshot, ...]:
         """Every device as it is now, in order of configuration."""
         now = self._clock.monotonic_s()

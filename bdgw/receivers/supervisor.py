@@ -129,6 +129,15 @@ class Supervisor(Generic[EventT]):
             self._bytes_out += len(data)
         return is_taken
 
+    def flush(self) -> None:
+        """The session was told something: deliver what it has to say and to send."""
+        if self._pump is None or not self._is_open:
+            return
+        try:
+            self._pump.flush()
+        except Exception as error:  # noqa: BLE001 - handed to ``run``, which knows what to do
+            self._fail(error)
+
     def on_data(self, data: bytes) -> None:
         """Bytes from the transport."""
         pump = self._pump
