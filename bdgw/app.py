@@ -332,6 +332,7 @@ class Gateway:
             broker=broker,
             corrections=self._augmentation.corrections,
             caster=self._augmentation.caster,
+            messages=self._messages,
             host_clock=self._host_clock,
             utc_ns=self._clock.utc_ns,
             monotonic_s=self._clock.monotonic_s,

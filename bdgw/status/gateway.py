@@ -16,6 +16,7 @@ from bdgw.caster import Caster
 from bdgw.corrections import Corrections
 from bdgw.hostclock import HostClock
 from bdgw.intake import DeviceRecord, Intake
+from bdgw.messaging import MessageExchange, TerminalSnapshot
 from bdgw.model import DeviceStatus
 from bdgw.offline import stats_fields
 from bdgw.publish.embedded import EmbeddedBroker
@@ -24,11 +25,14 @@ from bdgw.publish.outbox import Outbox
 from bdgw.publish.payload import VERSION, fix_payload, format_posix
 from bdgw.receivers import ListenerSnapshot, ReceiverPool, ReceiverSnapshot
 from bdgw.status.corrections import caster_fields, corrections_fields, source_summary
+from bdgw.status.messages import terminal_summary, terminals_down, terminals_fields
 from bdgw.status.value import present, rounded
 
 __all__ = ["GatewayStatus"]
 
 HEALTH_VALID_S = 60
+_TERMINAL_GRACE_S = 300.0
+"""A ship under a bridge, a terminal that starts anew: short messages are made for waiting."""
 _GRACE_S = 30.0
 """A broker restart or a receiver that is being replugged is not yet a failure of the gateway."""
 
@@ -48,6 +52,7 @@ class GatewayStatus:
         broker: EmbeddedBroker | None,
         corrections: Corrections,
         caster: Caster | None,
+        messages: MessageExchange | None,
         host_clock: HostClock,
         utc_ns: Callable[[], int],
         monotonic_s: Callable[[], float],
@@ -61,6 +66,7 @@ class GatewayStatus:
         self._broker = broker
         self._corrections = corrections
         self._caster = caster
+        self._messages = messages
         self._host_clock = host_clock
         self._utc_ns = utc_ns
         self._monotonic_s = monotonic_s
@@ -81,14 +87,21 @@ class GatewayStatus:
             ),
             "devices": [
                 self._device(snapshot, self._intake.records[snapshot.device])
-                for snapshot in self._pool.snapshots()
+                for snapshot in self._receivers()
             ],
             "listeners": [_listener(snapshot) for snapshot in self._pool.listener_snapshots()],
             "corrections": self.corrections(),
         }
         if self._caster is not None:
             value["caster"] = caster_fields(self._caster.snapshot(self._monotonic_s()))
+        if self._messages is not None:
+            value["terminals"] = self.terminals()
         return value
+
+    def terminals(self) -> list[dict[str, Any]]:
+        """Every terminal for short messages, with its card."""
+        ports = {snapshot.device: snapshot for snapshot in self._pool.snapshots()}
+        return terminals_fields(self._terminals(), ports)
 
     def corrections(self) -> dict[str, Any]:
         """Every source of corrections, and what each device is given."""
@@ -102,7 +115,7 @@ class GatewayStatus:
         """The summary that is published and retained."""
         outbox = self._outbox.snapshot(now_s=self._monotonic_s())
         devices = []
-        for snapshot in self._pool.snapshots():
+        for snapshot in self._receivers():
             record = self._intake.records[snapshot.device]
             devices.append(
                 present(
@@ -127,6 +140,7 @@ class GatewayStatus:
                 source_summary(source)
                 for source in self._corrections.snapshots(self._monotonic_s()).sources
             ],
+            "terminals": [terminal_summary(one) for one in self._terminals()],
             "outbox": present(
                 {
                     "depth": outbox.depth,
@@ -151,11 +165,21 @@ class GatewayStatus:
         if waiting_s is not None and waiting_s > _GRACE_S:
             why = "" if mqtt.is_connected else f", not connected: {mqtt.reason}"
             reasons.append(f"broker: nothing acknowledged for {waiting_s:.0f} s{why}")
-        devices = self._pool.snapshots()
+        devices = self._receivers()
         uptime_s = self._monotonic_s() - self._started_s
         if devices and all(_is_down(device, uptime_s) for device in devices):
             reasons.append(f"receivers: none of {len(devices)} has delivered for {_GRACE_S:.0f} s")
+        terminals_why = terminals_down(self._terminals(), grace_s=_TERMINAL_GRACE_S)
+        if terminals_why is not None:
+            reasons.append(terminals_why)
         return reasons
+
+    def _receivers(self) -> list[ReceiverSnapshot]:
+        records = self._intake.records
+        return [snapshot for snapshot in self._pool.snapshots() if snapshot.device in records]
+
+    def _terminals(self) -> tuple[TerminalSnapshot, ...]:
+        return () if self._messages is None else self._messages.terminals()
 
     def _head(self) -> dict[str, Any]:
         return {
