@@ -17,7 +17,7 @@ from bdgw.shortmsg.courier_rules import CourierRules
 from bdgw.shortmsg.flight import Flight
 from bdgw.shortmsg.ledger import Ledger
 from bdgw.shortmsg.message import Message, State
-from bdgw.shortmsg.outgoing import Peer, Submission
+from bdgw.shortmsg.outgoing import Peer, Refusal, Submission
 from bdgw.shortmsg.pending import Pending
 from bdgw.shortmsg.planner import Plan, Planner
 from bdgw.shortmsg.segment import ID_MAX
@@ -189,13 +189,43 @@ class Fleet:
 
         What none of them can send waits for the card that could.
         """
-        for flight in self._flights.values():
+        for flight in list(self._flights.values()):
             if flight.transfer is not None or flight.in_flight is not None:
+                continue
+            if flight.is_unnamed and flight.id in self._budget:
+                self._plan_anew(flight)
                 continue
             cards = self._planner.cards_for(flight.submission, is_long=flight.is_long)
             if cards:
                 flight.job = msgspec.structs.replace(flight.job, cards=cards)
                 self._budget.release(flight.id, cards)
+
+    def _plan_anew(self, flight: Flight) -> None:
+        """It was accepted while no card was known, so nobody could say how it would go."""
+        plan = self._planner.plan(flight.submission)
+        if isinstance(plan, Refusal):
+            self.refuse(flight.id, plan.cause.value, is_retryable=plan.is_retryable)
+            return
+        if plan.digest is None and plan.payload is None:
+            return
+        flight.payload, flight.n_units = plan.payload, plan.n_slots
+        flight.air_number = plan.digest
+        if plan.payload is not None and flight.peer is not None:
+            flight.air_number = self._next_number(flight.peer)
+        flight.job = msgspec.structs.replace(
+            flight.job,
+            n_slots=plan.n_slots,
+            is_transfer=plan.payload is not None,
+            cards=plan.cards,
+        )
+        self._ledger.queue(
+            flight.id,
+            at_utc_ns=self._utc_ns(),
+            of=min(flight.n_units, 4000),
+            air_number=flight.air_number,
+            cause="planned with a card",
+        )
+        self._budget.requeue(flight.job)
 
     def unbind(self, card: int) -> None:
         """A card is away: its long messages begin anew with another, under their own number."""

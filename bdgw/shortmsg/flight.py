@@ -55,6 +55,11 @@ class Flight(msgspec.Struct, kw_only=True):
         """Whether it goes in units to a bdgw peer."""
         return self.payload is not None
 
+    @property
+    def is_unnamed(self) -> bool:
+        """Whether it is plain, and nothing is known by which its peer could acknowledge it."""
+        return self.peer is not None and not self.is_long and self.air_number is None
+
     def next_unit(self, now: float) -> Unit | None:
         """The next unit of a long message, None while it waits for its peer."""
         if self.again is not None:

@@ -333,3 +333,26 @@ def test_what_a_session_cannot_carry_is_refused_and_blocks_nothing() -> None:
     good = accepted(ship.submit(HANDSET, "好"))
     air.run(30.0)
     assert ship.message(good.id).state is State.ACCEPTED_BY_TERMINAL
+
+
+def test_what_was_accepted_before_any_card_was_known_is_acknowledged_all_the_same() -> None:
+    air = Air()
+    peer = Peer(name="shore", addresses=frozenset([SHORE]))
+    ship = Gateway(air, ServiceSpec(terminals={"t1": Family.BD1}, peers=(peer,)))
+    shore = Gateway(
+        air,
+        ServiceSpec(
+            terminals={"t1": Family.BD2},
+            peers=(Peer(name="ship", addresses=frozenset([SHIP])),),
+        ),
+    )
+    shore.insert("t1", card(SHORE))
+    receipts = [accepted(ship.submit(SHORE, "船已靠港")) for _ in range(2)]
+    receipts.append(accepted(ship.submit(SHORE, "报" * 200)))
+    assert all(receipt.t_send_s is None for receipt in receipts)
+    ship.insert("t1", card(SHIP))
+    air.run(3000.0)
+    assert {ship.message(receipt.id).state for receipt in receipts} == {State.DELIVERED}
+    assert sorted(one.text or "" for one in shore.heard) == sorted(
+        ["船已靠港", "船已靠港", "报" * 200]
+    )
