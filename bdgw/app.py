@@ -347,6 +347,7 @@ class Gateway:
             tokens=api_tokens(self._config),
             anonymous=config.anonymous,
             version=__version__,
+            messages=None if self._messages is None else self._messages.desk,
         )
         host, port = host_and_port(config.listen)
         server = ApiServer(app, host=host, port=port)

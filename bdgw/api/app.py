@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 from typing import Any, Protocol
 
-import msgspec
 from fastapi import Depends, FastAPI, Request, Response, params
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from bdgw.api.auth import Token, authoriser, refusal_of
+from bdgw.api.response import JsonResponse, problem, problem_of
+from bdgw.api.shortmsg import MessageSource, add_messages
 
 __all__ = ["StatusSource", "build_api"]
-
-_encode = msgspec.json.Encoder().encode
 
 
 class StatusSource(Protocol):
@@ -29,6 +27,10 @@ class StatusSource(Protocol):
         """Every source of corrections, and what each device is given."""
         ...
 
+    def terminals(self) -> list[dict[str, Any]]:
+        """Every terminal for short messages."""
+        ...
+
     def accept_base(self, name: str) -> bool:
         """Believe the new place of a base whose stream is held back; False if none is."""
         ...
@@ -38,46 +40,18 @@ class StatusSource(Protocol):
         ...
 
 
-class JsonResponse(Response):
-    """A value as JSON, encoded by msgspec."""
-
-    media_type = "application/json"
-
-    def render(self, content: object) -> bytes:
-        """Encode the value."""
-        return _encode(content)
-
-
-class ProblemResponse(JsonResponse):
-    """An error as an RFC 9457 problem document."""
-
-    media_type = "application/problem+json"
-
-
-def _problem(status: int, detail: str, headers: dict[str, str] | None = None) -> ProblemResponse:
-    return ProblemResponse(
-        {
-            "type": "about:blank",
-            "title": HTTPStatus(status).phrase,
-            "status": status,
-            "detail": detail,
-        },
-        status_code=status,
-        headers=headers,
-    )
-
-
-def _problem_of(error: HTTPException) -> ProblemResponse:
-    headers = dict(error.headers) if error.headers else None
-    return _problem(error.status_code, str(error.detail), headers)
-
-
 def build_api(
-    status: StatusSource, *, tokens: tuple[Token, ...], anonymous: str, version: str
+    status: StatusSource,
+    *,
+    tokens: tuple[Token, ...],
+    anonymous: str,
+    version: str,
+    messages: MessageSource | None = None,
 ) -> FastAPI:
     """Make the ASGI application.
 
-    ``anonymous`` is the role of requests without a token (``none`` or ``read``).
+    ``anonymous`` is the role of requests without a token (``none`` or ``read``). Without
+    ``messages`` the gateway has no terminals, and the routes on short messages are not there.
     """
     app = FastAPI(
         title="bdgw",
@@ -92,11 +66,18 @@ def build_api(
 
     _answer_errors(app, tokens)
     _add_corrections(app, status, may_read=may_read, may_operate=may_operate)
+    if messages is not None:
+        add_messages(app, messages, may_read=may_read, may_operate=may_operate)
 
     @app.get("/api/v1/status", dependencies=[may_read])
     async def get_status() -> JsonResponse:
         """The whole state of the gateway."""
         return JsonResponse(status.full())
+
+    @app.get("/api/v1/terminals", dependencies=[may_read])
+    async def get_terminals() -> JsonResponse:
+        """Every terminal for short messages: card, beams, what it is doing."""
+        return JsonResponse({"terminals": status.terminals()})
 
     @app.get("/api/v1/openapi.json", dependencies=[may_read])
     async def get_openapi() -> JsonResponse:
@@ -122,21 +103,21 @@ def _answer_errors(app: FastAPI, tokens: tuple[Token, ...]) -> None:
         request: Request, answer: Callable[[Request], Awaitable[Response]]
     ) -> Response:
         refusal = refusal_of(request, tokens)
-        return await answer(request) if refusal is None else _problem_of(refusal)
+        return await answer(request) if refusal is None else problem_of(refusal)
 
     @app.exception_handler(HTTPException)
     async def _http_error(_request: Request, error: HTTPException) -> Response:
-        return _problem_of(error)
+        return problem_of(error)
 
     @app.exception_handler(Exception)
     async def _bug(_request: Request, _error: Exception) -> Response:
-        return _problem(500, "the gateway could not answer; its log says why")
+        return problem(500, "the gateway could not answer; its log says why")
 
     @app.exception_handler(RequestValidationError)
     async def _bad_request(_request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        return _problem(422, f"{where}: {first['msg']}")
+        return problem(422, f"{where}: {first['msg']}")
 
 
 def _add_corrections(

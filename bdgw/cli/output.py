@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXIT_CONFIG",
+    "EXIT_NOPERM",
     "EXIT_SOFTWARE",
     "EXIT_UNAVAILABLE",
     "EXIT_USAGE",
@@ -36,6 +37,7 @@ __all__ = [
 EXIT_USAGE = 64
 EXIT_UNAVAILABLE = 69
 EXIT_SOFTWARE = 70
+EXIT_NOPERM = 77
 EXIT_CONFIG = 78
 """Distinct statuses (sysexits.h), so that a supervisor does not restart what cannot succeed."""
 

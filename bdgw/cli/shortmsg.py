@@ -1,4 +1,4 @@
-"""Commands on short messages: what a text costs, and what a frame says."""
+"""Commands on short messages: codecs here, those of a running gateway in ``ledger``."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from typing import Annotated, Any
 
 import typer
 
+from bdgw.cli import ledger
 from bdgw.cli.output import print_json
 
 __all__ = ["app"]
 
 app = typer.Typer(
     name="shortmsg",
-    help="北斗短报文: what a text costs, and what a frame says.",
+    help="北斗短报文: what a text costs, what a frame says, and the ledger of a running gateway.",
     no_args_is_help=True,
 )
+app.command()(ledger.send)
+app.command("list")(ledger.list_messages)
+app.command()(ledger.show)
+app.command()(ledger.cancel)
 
 
 class TerminalFamily(enum.StrEnum):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from bdgw.errors import DecodeError
-from bdgw.messaging.board import terminal_object
 from bdgw.messaging.office import MessageOffice
 from bdgw.receivers import Clock
 from bdgw.shortmsg.fate import IllegalTransitionError
@@ -24,6 +25,7 @@ from bdgw.shortmsg.message import Message
 from bdgw.shortmsg.outgoing import Refusal, RefusalCause
 from bdgw.shortmsg.record import format_utc_ns, inbound_object, message_object
 from bdgw.shortmsg.request import bad_request, receipt_object, refusal_object, submission_of
+from bdgw.store import export
 from bdgw.store.reader import LedgerReader
 from bdgw.store.sqlite import SqliteStore
 
@@ -134,21 +136,21 @@ class MessageDesk:
         """
         return await self._store.fetch(lambda reader: reader.inbound(query))
 
-    async def steps(self, messages: tuple[Message, ...]) -> dict[str, Any]:
-        """The steps of messages by id.
+    async def export(self, query: Query | InboundQuery, form: str) -> AsyncIterator[str]:
+        """Every message of a query, as ``ndjson`` or ``csv``, a page at a time.
 
         Raises:
             StoreError: the disk cannot be read.
         """
-
-        def read(reader: LedgerReader) -> dict[str, Any]:
-            return {message.id: reader.steps(message.id) for message in messages}
-
-        return await self._store.fetch(read)
-
-    def terminals(self) -> list[dict[str, Any]]:
-        """Every terminal and its card."""
-        return [terminal_object(one) for one in self._office.terminals()]
+        is_first = True
+        while True:
+            text, next_after = await self._store.fetch(partial(_exported, query, form))
+            # The header of a table stands above its first page only.
+            yield text if is_first or form != "csv" else text.partition("\n")[2]
+            is_first = False
+            if next_after is None:
+                return
+            query = msgspec.structs.replace(query, after=next_after)
 
     def _expected(self, message: Message) -> dict[str, str]:
         """When a message that waits is to be sent and to arrive, as things are now."""
@@ -168,6 +170,18 @@ class MessageDesk:
         else:
             verdict = Verdict.REFUSED_FOR_NOW if refusal.is_retryable else Verdict.REFUSED
         return Answer(verdict=verdict, value=value)
+
+
+def _exported(
+    query: Query | InboundQuery, form: str, reader: LedgerReader
+) -> tuple[str, str | None]:
+    if isinstance(query, Query):
+        out = reader.find(query)
+        write = export.csv if form == "csv" else export.ndjson
+        return "".join(write(out.messages, reader.steps)), out.next_after
+    inbound = reader.inbound(query)
+    write_inbound = export.inbound_csv if form == "csv" else export.inbound_ndjson
+    return "".join(write_inbound(inbound.messages)), inbound.next_after
 
 
 def _problem(verdict: Verdict, explanation: str) -> Answer:

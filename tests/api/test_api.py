@@ -24,6 +24,11 @@ NEEDS = {
     ("GET", "/api/v1/corrections"): "read",
     ("POST", "/api/v1/corrections/{name}/accept-base"): "operate",
     ("GET", "/api/v1/openapi.json"): "read",
+    ("GET", "/api/v1/terminals"): "read",
+    ("GET", "/api/v1/shortmsg"): "read",
+    ("GET", "/api/v1/shortmsg/{message_id}"): "read",
+    ("POST", "/api/v1/shortmsg"): "operate",
+    ("POST", "/api/v1/shortmsg/{message_id}/cancel"): "operate",
 }
 # Each is refused: unknown, cut, with more behind it, another scheme, empty, no scheme, an expired
 # web token (its three parts say nothing here), and one that is not ASCII.
