@@ -24,7 +24,7 @@ from bdgw.shortmsg.ledger import Ledger
 from bdgw.shortmsg.outgoing import Peer, Refusal, RefusalCause, Submission
 from bdgw.shortmsg.receipt import content_digest
 from bdgw.shortmsg.segment import UNIT_BYTES_MIN, payload_bytes_max
-from bdgw.shortmsg.text import UnencodableTextError
+from bdgw.shortmsg.text import UnencodableTextError, check_encodable
 from bdgw.shortmsg.vocabulary import OutgoingFrame
 
 __all__ = ["Plan", "Planner", "job_for"]
@@ -170,6 +170,11 @@ class Planner:
         self, submission: Submission, peer: Peer | None, seats: list[Seat]
     ) -> Plan | Refusal:
         if not seats:
+            try:
+                if peer is None and submission.text is not None:
+                    check_encodable(submission.text, transliterate=submission.transliterate)
+            except UnencodableTextError as error:
+                return Refusal(cause=RefusalCause.TEXT, explanation=str(error))
             return Plan(
                 way="plain",
                 n_slots=1,

@@ -26,6 +26,7 @@ __all__ = [
     "Replacement",
     "UnencodableTextError",
     "bits_on_air",
+    "check_encodable",
     "choose_form",
     "decode_text",
     "is_readable",
@@ -340,6 +341,17 @@ def choose_form(
         alternatives=tuple(one.public() for one in weighed),
         explanation=_explanation(weighed, limit),
     )
+
+
+def check_encodable(text: str, *, transliterate: bool = False) -> None:
+    """Find what no card could send, before any card is known.
+
+    Raises:
+        UnencodableTextError: see ``choose_form``.
+    """
+    wording = _rewritten(text, widen=False)[0] if transliterate else text
+    _refuse_controls(text)
+    to_gbk(wording)
 
 
 def _explanation(weighed: Sequence[_Candidate], limit: Limit) -> str:

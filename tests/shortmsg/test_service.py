@@ -356,3 +356,13 @@ def test_what_was_accepted_before_any_card_was_known_is_acknowledged_all_the_sam
     assert sorted(one.text or "" for one in shore.heard) == sorted(
         ["船已靠港", "船已靠港", "报" * 200]
     )
+
+
+def test_what_no_card_can_send_is_refused_before_any_card_is_known() -> None:
+    ship = Gateway(Air(), ServiceSpec(terminals={"t1": Family.BD1}))
+    refusal = ship.submit(HANDSET, "收到😀")
+    assert isinstance(refusal, Refusal)
+    assert refusal.cause is RefusalCause.TEXT
+    assert "character 3" in refusal.explanation
+    assert isinstance(ship.submit(HANDSET, "ok—"), Receipt)
+    assert isinstance(ship.submit(HANDSET, "±1 ℃ №5", transliterate=True), Receipt)
