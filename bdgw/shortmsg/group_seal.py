@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from bdgw.errors import DecodeError, EncodeError
-from bdgw.shortmsg.compose import SealLaterError
+from bdgw.shortmsg.compose import SealLaterError, Unsealed
 from bdgw.shortmsg.key import KeyRing
 from bdgw.shortmsg.nonce import CounterError, Reservation
 from bdgw.shortmsg.pending import Pending
@@ -74,7 +74,7 @@ class GroupSeals:
 
     def open(
         self, group: str | None, sealed: bytes, *, sender: int, receivers: Sequence[int]
-    ) -> bytes:
+    ) -> Unsealed:
         """Open what a sender has sealed for one of these addresses.
 
         Raises:
@@ -88,7 +88,7 @@ class GroupSeals:
             raise DecodeError(f"seal refused: {opened.reason}")
         name, value = opened.replay_entry
         self._values.compare_and_set(name, self._values.get(name), value)
-        return opened.content
+        return Unsealed(content=opened.content, key_id=opened.key_id)
 
     def _sealer(self, group: str, sender: int) -> Sealer:
         ring = self._rings.get(group)

@@ -13,6 +13,7 @@ import msgspec
 
 from bdgw.errors import BdgwError
 from bdgw.shortmsg import terminal_event as says
+from bdgw.shortmsg.authority import AllowList, Permission
 from bdgw.shortmsg.budget import AirBudget, BudgetLimits, BudgetRefusal, Job, Promise
 from bdgw.shortmsg.capacity import Override
 from bdgw.shortmsg.card_desk import CardDesk
@@ -62,8 +63,8 @@ class ServiceSpec(msgspec.Struct, frozen=True, kw_only=True):
     terminals: dict[str, Family | None]
     """By name; None where the family is to be found out."""
     peers: tuple[Peer, ...] = ()
-    commanders: frozenset[int] = frozenset()
-    """The addresses whose messages may command."""
+    permissions: tuple[Permission, ...] = ()
+    """Who may command what; what none of them names is refused."""
     overrides: tuple[Override, ...] = ()
     budget: BudgetLimits = BudgetLimits()
     rules: CourierRules = CourierRules()
@@ -100,7 +101,7 @@ class ShortMessageService:
             ledger=ledger,
             peer_of=self._planner.peer,
             security=security,
-            commanders=spec.commanders,
+            allowed=AllowList(spec.permissions),
             control_bytes=spec.control_bytes,
             own_addresses=self._pool.own_addresses,
             receipt_wait_s=spec.rules.receipt_batch_s,
