@@ -144,6 +144,7 @@ class Yard:
         """Until nobody has anything to say at this instant."""
         for _ in range(_TALKS_MAX):
             self.network.advance(self.now)
-            if not any([side.step() for side in self.sides]):
+            said = [side.step() for side in self.sides]
+            if not any(said):
                 return
         raise AssertionError("they never stop talking")

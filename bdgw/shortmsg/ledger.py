@@ -285,7 +285,11 @@ class Ledger:
 
     def _sending_by(self, card: int) -> str | None:
         for message_id in tuple(self._flying):
-            flying = self.get(message_id).in_flight
+            try:
+                flying = self.get(message_id).in_flight
+            except UnknownMessageError:
+                # It has ended, and retention has taken it since.
+                flying = ()
             if not flying:
                 self._flying.discard(message_id)
             if any(unit.card == card for unit in flying):

@@ -179,6 +179,18 @@ def test_a_suppressed_terminal_keeps_its_queue_and_another_takes_it() -> None:
     assert [sender for _, sender, _ in air.log] == [SPARE]
 
 
+def test_whether_a_session_takes_requests_is_its_own_word() -> None:
+    """Deaf by three refusals allows a trial, which is its only way out; busy for 10 s does not."""
+    air, ship, _ = pair()
+    accepted(ship.submit(HANDSET, "等"))
+    ship.tell("t1", says.StatusChanged(status=TerminalStatus.BUSY, reason="", may_send=False))
+    air.run(9.0)
+    assert air.log == []
+    ship.tell("t1", says.StatusChanged(status=TerminalStatus.DEAF, reason="", may_send=True))
+    air.run(1.0)
+    assert len(air.log) == 1
+
+
 def test_distress_goes_by_the_first_free_card_before_all_that_waits() -> None:
     air = Air()
     ship = Gateway(air, ServiceSpec(terminals={"t1": Family.BD1, "t2": Family.BD1}))
