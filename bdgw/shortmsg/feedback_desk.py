@@ -18,7 +18,7 @@ from bdgw.shortmsg.courier_rules import CourierRules
 from bdgw.shortmsg.fleet import Fleet
 from bdgw.shortmsg.flight import Flight, Unit
 from bdgw.shortmsg.interval import FEEDBACK_LIMIT_S, SendMark
-from bdgw.shortmsg.ledger import Ledger, UnknownMessageError
+from bdgw.shortmsg.ledger import Ledger
 from bdgw.shortmsg.peer_answer import PeerAnswers
 from bdgw.shortmsg.slot import SlotTimer
 from bdgw.shortmsg.vocabulary import RefusalReason
@@ -200,16 +200,7 @@ class FeedbackDesk:
         sent = None if flight is None else flight.in_flight
         if flight is not None:
             flight.in_flight = None
-        unit = seat.in_flight_unit if self._is_kept(message_id) else None
-        return _Asked(seat=seat, id=message_id, unit=unit, flight=flight, sent=sent)
-
-    def _is_kept(self, message_id: str) -> bool:
-        """Whether the ledger knows it still: it may have ended, and retention have taken it."""
-        try:
-            self._ledger.get(message_id)
-        except UnknownMessageError:
-            return False
-        return True
+        return _Asked(seat=seat, id=message_id, unit=seat.in_flight_unit, flight=flight, sent=sent)
 
     def _confirm(self, seat: Seat, mark: SendMark | None, now: float) -> None:
         card = seat.in_flight_card

@@ -172,9 +172,10 @@ def test_a_card_has_one_unit_in_flight(ledger: Ledger):
     assert ledger.on_air(first, unit=1, of=1, card=CARD, at_utc_ns=T0).is_durable
 
 
-def test_what_retention_took_in_flight_keeps_no_card_busy(ledger: Ledger, store: DirectStore):
+def test_what_retention_took_keeps_no_card_busy(ledger: Ledger, store: DirectStore):
     gone = flying(ledger, of=2)
     ledger.cancel(gone, at_utc_ns=T0 + 3, cause="user")
+    ledger.unit_accepted(gone, unit=1, at_utc_ns=T0 + 4)
     store.file.retain(RetentionLimits(max_age_ns=1), now_utc_ns=T0 + 10**12)
     with pytest.raises(UnknownMessageError):
         ledger.get(gone)
