@@ -9,7 +9,13 @@ from bdgw.config.correction import AccountConfig, CorrectionConfig, GgaConfig, P
 from bdgw.config.device import DeviceConfig, ListenerConfig, MatchConfig
 from bdgw.config.file import Config, load, load_users, parse
 from bdgw.config.gateway import ApiConfig, BrokerConfig, GatewayConfig, LogConfig, TokenConfig
-from bdgw.config.shortmsg import CapacityConfig, GroupConfig, PeerConfig, ShortMessageConfig
+from bdgw.config.shortmsg import (
+    CapacityConfig,
+    GroupConfig,
+    PeerConfig,
+    PermissionConfig,
+    ShortMessageConfig,
+)
 from bdgw.config.value import SecretConfig
 
 __all__ = [
@@ -30,6 +36,7 @@ __all__ = [
     "LogConfig",
     "MatchConfig",
     "PeerConfig",
+    "PermissionConfig",
     "PlaceConfig",
     "SecretConfig",
     "ShortMessageConfig",

@@ -13,6 +13,7 @@ __all__ = [
     "FamilyName",
     "GroupConfig",
     "PeerConfig",
+    "PermissionConfig",
     "ShortMessageConfig",
 ]
 
@@ -66,14 +67,29 @@ class CapacityConfig(Section):
     is_express: bool = False
 
 
+class PermissionConfig(Section):
+    """These commands, for messages that meet every condition given."""
+
+    commands: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=64)], ...], Field(min_length=1)
+    ]
+    """Words of the consumers of received messages; bdgw itself knows none."""
+    senders: tuple[CardAddress, ...] | None = None
+    """Default: any, which needs ``key_ids``."""
+    key_ids: tuple[Annotated[int, Field(ge=0, le=255)], ...] | None = None
+    """Seals of these keys only."""
+    is_unsealed_accepted: bool = False
+    """Must be said where ``key_ids`` is left out."""
+
+
 class ShortMessageConfig(Section):
     """Rules for all terminals of the gateway; terminals are devices with that role."""
 
     peers: tuple[PeerConfig, ...] = ()
     groups: tuple[GroupConfig, ...] = ()
     capacities: tuple[CapacityConfig, ...] = ()
-    commanders: tuple[CardAddress, ...] = ()
-    """Whose messages may command consumers of received messages."""
+    permissions: tuple[PermissionConfig, ...] = ()
+    """Who may command what; what none of them allows is refused."""
     receipt_batch_s: Seconds = 60.0
     """A receipt to a peer waits so long for others that share its slot."""
     receipt_wait_s: Seconds = 86_400.0

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bdgw.config import CapacityConfig, Config, PeerConfig, ShortMessageConfig
+from bdgw.config import (
+    CapacityConfig,
+    Config,
+    PeerConfig,
+    PermissionConfig,
+    ShortMessageConfig,
+)
 from bdgw.errors import ConfigError
 from bdgw.messaging import OfficeSpec
 from bdgw.plan.secret import fetch
+from bdgw.shortmsg.authority import Permission
 from bdgw.shortmsg.capacity import Override
 from bdgw.shortmsg.courier_rules import CourierRules
 from bdgw.shortmsg.key import KeyRing, parse_key_ring
@@ -45,7 +52,9 @@ def office_spec(config: Config) -> OfficeSpec | None:
         service=ServiceSpec(
             terminals=families,
             peers=_peers(wanted),
-            commanders=frozenset(wanted.commanders),
+            permissions=tuple(
+                _permission(number, one) for number, one in enumerate(wanted.permissions, start=1)
+            ),
             overrides=tuple(_override(one) for one in wanted.capacities),
             rules=CourierRules(
                 receipt_batch_s=wanted.receipt_batch_s, receipt_wait_s=wanted.receipt_wait_s
@@ -81,6 +90,18 @@ def _peer(peer: PeerConfig) -> Peer:
         group=peer.group,
         cards=None if peer.cards is None else frozenset(peer.cards),
     )
+
+
+def _permission(number: int, one: PermissionConfig) -> Permission:
+    try:
+        return Permission(
+            commands=frozenset(one.commands),
+            senders=None if one.senders is None else frozenset(one.senders),
+            key_ids=None if one.key_ids is None else frozenset(one.key_ids),
+            is_unsealed_accepted=one.is_unsealed_accepted,
+        )
+    except ConfigError as error:
+        raise ConfigError(f"shortmsg.permissions[{number}]: {error}") from None
 
 
 def _override(one: CapacityConfig) -> Override:

@@ -33,7 +33,7 @@ def received_payload(gateway: str, event: MessageReceived) -> bytes:
         "is_long": incoming.is_long or None,
         "is_sealed": incoming.is_sealed or None,
         "is_repeat": incoming.is_repeat or None,
-        "may_command": incoming.may_command or None,
+        "commands": sorted(incoming.commands) or None,
     }
     return _encoder.encode({name: item for name, item in value.items() if item is not None})
 

@@ -57,3 +57,12 @@ class AllowList:
     def allows(self, command: str, *, sender: int, key_id: int | None) -> bool:
         """Tell whether a sender may command this; ``key_id`` is that of the opened seal."""
         return any(one.allows(command, sender=sender, key_id=key_id) for one in self._permissions)
+
+    def commands(self, *, sender: int, key_id: int | None) -> frozenset[str]:
+        """Give everything that a sender may command."""
+        return frozenset(
+            command
+            for one in self._permissions
+            for command in one.commands
+            if one.allows(command, sender=sender, key_id=key_id)
+        )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from bdgw.shortmsg.budget import AirBudget
 from bdgw.shortmsg.card_pool import CardPool
 from bdgw.shortmsg.fleet import Fleet
-from bdgw.shortmsg.interval import FEEDBACK_LIMIT_S
+from bdgw.shortmsg.interval import FEEDBACK_LIMIT_S, IntervalRules, IntervalTimer, SendMark
 from bdgw.shortmsg.ledger import Ledger
 from bdgw.shortmsg.slot import since_restart
 from bdgw.shortmsg.vocabulary import Card, Service
@@ -34,12 +34,20 @@ class CardDesk:
         self._budget = budget
         self._fleet = fleet
         self._utc_ns = utc_ns
+        self._was_in: dict[int, str] = {}
+        """The terminal that showed a card last."""
 
     def card_in(self, terminal: str, card: Card, *, now: float) -> None:
         """A terminal has shown its card."""
         left = self._pool.insert(terminal, card)
         if left is not None:
             self._gone(left)
+        if self._was_in.setdefault(card.address, terminal) != terminal:
+            self._was_in[card.address] = terminal
+            for service in Service:
+                timer = self._budget.timer(card.address, service)
+                if timer is not None:
+                    timer.moved()
         self.refresh(terminal, now=now)
 
     def card_out(self, terminal: str, *, now: float) -> None:
@@ -60,18 +68,32 @@ class CardDesk:
             if self._budget.usable_cards():
                 self._fleet.unbind(card.address)
             return
-        self._restore_timer(card, now)
-        intervals = {Service.REGIONAL: float(card.interval_s)}
-        if card.global_interval_s:
-            intervals[Service.GLOBAL] = float(card.global_interval_s)
-        self._budget.set_card(card.address, intervals)
+        intervals_s = _intervals_s(card)
+        self._restore_timer(card, intervals_s, now)
+        self._budget.set_card(card.address, intervals_s)
+        for service, mark_s in seat.marks_s.items():
+            self._hold(card.address, service, mark_s)
         self._fleet.replan()
+
+    def marked(self, terminal: str, mark: SendMark | None) -> None:
+        """The session of a terminal counts an interval anew; another card in it has to wait too."""
+        if mark is None:
+            return
+        seat = self._pool[terminal]
+        seat.marks_s[mark.service] = max(mark.at_s, seat.marks_s.get(mark.service, mark.at_s))
+        if seat.address is not None:
+            self._hold(seat.address, mark.service, mark.at_s)
+
+    def _hold(self, card: int, service: Service, mark_s: float) -> None:
+        timer = self._budget.timer(card, service)
+        if timer is not None:
+            timer.counts_from(mark_s)
 
     def _gone(self, card: int) -> None:
         self._budget.unset_card(card)
         self._fleet.unbind(card)
 
-    def _restore_timer(self, card: Card, now: float) -> None:
+    def _restore_timer(self, card: Card, intervals_s: Mapping[Service, float], now: float) -> None:
         """When an earlier run used this card; the ledger knows the request, not the answer."""
         if self._budget.timer(card.address, Service.REGIONAL) is not None:
             return
@@ -81,8 +103,12 @@ class CardDesk:
         now_utc_s = self._utc_ns() / _NS_PER_S
         asked_s = since_restart(sent_utc_ns / _NS_PER_S, now_utc_s=now_utc_s, now=now)
         sent_s = min(now, asked_s + FEEDBACK_LIMIT_S)
-        self._budget.restore_sent(card.address, Service.REGIONAL, sent_s, float(card.interval_s))
-        if card.global_interval_s:
-            self._budget.restore_sent(
-                card.address, Service.GLOBAL, sent_s, float(card.global_interval_s)
-            )
+        for service, interval_s in intervals_s.items():
+            self._budget.restore_sent(card.address, service, sent_s, interval_s)
+
+
+def _intervals_s(card: Card) -> dict[Service, float]:
+    """The services of a card, by the rules of the session that drives its terminal."""
+    timer = IntervalTimer(IntervalRules())
+    intervals_s = {service: timer.interval_s(card, service) for service in Service}
+    return {service: value for service, value in intervals_s.items() if value is not None}

@@ -29,6 +29,10 @@ class Seat(msgspec.Struct, kw_only=True):
     """It answers; a terminal is believed in until it falls silent."""
     is_suppressed: bool = False
     """By the system (抑制) or set to silence; it may receive."""
+    ready_s: float = -math.inf
+    """Its session takes no request before, of whatever priority."""
+    marks_s: dict[Service, float] = msgspec.field(default_factory=dict)
+    """What its session counts the intervals from, whichever card is in it."""
     closed_until_s: float = -math.inf
     """It has refused for a reason of its own, such as no lock."""
     failed_at_s: float | None = None
@@ -131,6 +135,7 @@ class CardPool:
     def open_at_s(self, name: str, *, is_urgent: bool) -> float:
         """When it may be tried again; distress does not wait out a doubled time."""
         seat = self._seats[name]
+        closed_s = seat.closed_until_s
         if is_urgent and seat.failed_at_s is not None:
-            return min(seat.closed_until_s, seat.failed_at_s + _SIGNAL_RETRY_S)
-        return seat.closed_until_s
+            closed_s = min(closed_s, seat.failed_at_s + _SIGNAL_RETRY_S)
+        return max(closed_s, seat.ready_s)

@@ -25,6 +25,7 @@ __all__ = [
     "Fit",
     "SealLaterError",
     "Security",
+    "Unsealed",
     "air_bytes",
     "fit_plain",
     "open_body",
@@ -39,6 +40,14 @@ _CHECK_BYTES = 5
 
 class SealLaterError(EncodeError):
     """It cannot be sealed now; the same may be possible later."""
+
+
+class Unsealed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a good seal held."""
+
+    content: bytes
+    key_id: int
+    """The key vouches for the sender; see ``authority``."""
 
 
 class Security(Protocol):
@@ -61,7 +70,7 @@ class Security(Protocol):
 
     def open(
         self, group: str | None, sealed: bytes, *, sender: int, receivers: Sequence[int]
-    ) -> bytes:
+    ) -> Unsealed:
         """Open what a sender has sealed for one of these addresses.
 
         ``group`` is that of the peer, None where the sender is not known.

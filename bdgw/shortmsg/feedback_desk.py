@@ -17,12 +17,16 @@ from bdgw.shortmsg.card_pool import CardPool, Seat
 from bdgw.shortmsg.courier_rules import CourierRules
 from bdgw.shortmsg.fleet import Fleet
 from bdgw.shortmsg.flight import Flight, Unit
+from bdgw.shortmsg.interval import FEEDBACK_LIMIT_S, SendMark
 from bdgw.shortmsg.ledger import Ledger
 from bdgw.shortmsg.peer_answer import PeerAnswers
+from bdgw.shortmsg.slot import SlotTimer
 from bdgw.shortmsg.vocabulary import RefusalReason
 
 __all__ = ["FeedbackDesk"]
 
+_REST_MAX_S = 120.0
+"""A session never rests longer after a refusal that is not for the interval."""
 _WAITS = frozenset({RefusalReason.SUPPRESSED, RefusalReason.SILENT})
 
 
@@ -62,13 +66,16 @@ class FeedbackDesk:
         self._answers = answers
         self._utc_ns = utc_ns
         self.n_too_early = 0
+        """Refusals by terminals; more than a few mean that somebody else uses the card."""
+        self.n_misplanned = 0
+        """Requests that sessions did not even put to their terminals."""
 
-    def accepted(self, terminal: str, *, now: float) -> None:
+    def accepted(self, terminal: str, mark: SendMark | None, *, now: float) -> None:
         """The terminal has taken the request."""
         asked = self._answered(terminal)
         if asked is None:
             return
-        self._confirm(asked.seat, now)
+        self._confirm(asked.seat, mark, now)
         self._pool.worked(terminal)
         if asked.unit is not None:
             self._ledger.unit_accepted(asked.id, unit=asked.unit, at_utc_ns=self._utc_ns())
@@ -76,12 +83,12 @@ class FeedbackDesk:
             asked.flight.repeat_next = False
             self._fleet.plain_gone(asked.flight, is_sure=True, now=now)
 
-    def unknown(self, terminal: str, why: str, *, now: float) -> None:
+    def unknown(self, terminal: str, why: str, mark: SendMark | None = None, *, now: float) -> None:
         """The terminal has not said whether it sent."""
         asked = self._answered(terminal)
         if asked is None:
             return
-        self._confirm(asked.seat, now)
+        self._confirm(asked.seat, mark, now)
         if asked.unit is not None:
             self._ledger.unit_unknown(
                 asked.id, unit=asked.unit, at_utc_ns=self._utc_ns(), cause=why[:200]
@@ -91,7 +98,13 @@ class FeedbackDesk:
             self._fleet.plain_gone(asked.flight, is_sure=False, now=now)
 
     def refused(
-        self, terminal: str, reason: RefusalReason, wait_s: float | None, *, now: float
+        self,
+        terminal: str,
+        reason: RefusalReason,
+        wait_s: float | None,
+        *,
+        now: float,
+        is_by_terminal: bool = True,
     ) -> None:
         """The terminal has not sent."""
         asked = self._answered(terminal)
@@ -111,7 +124,11 @@ class FeedbackDesk:
                 self._fleet.forget(flight.id)
             elif flight is not None:
                 self._again(flight, reason)
-        self._not_sent(asked.seat, reason, wait_s, now)
+        self.n_misplanned += not is_by_terminal
+        if is_by_terminal or wait_s is None:
+            self._not_sent(asked.seat, reason, wait_s, now)
+        else:
+            self._put_off(asked.seat, wait_s, now)
 
     def not_dispatched(self, terminal: str, *, now: float) -> None:
         """The request never left the host, and its mark may not be in the ledger."""
@@ -160,10 +177,11 @@ class FeedbackDesk:
     def _not_sent(
         self, seat: Seat, reason: RefusalReason, wait_s: float | None, now: float
     ) -> None:
-        card, service = seat.in_flight_card, seat.in_flight_service
-        timer = None if card is None else self._budget.timer(card, service)
-        if timer is not None:
-            timer.refused()
+        timer = self._slot_back(seat)
+        if wait_s is not None:
+            is_early = reason is RefusalReason.TOO_EARLY
+            rest_s = min(wait_s, FEEDBACK_LIMIT_S if is_early else _REST_MAX_S)
+            seat.ready_s = max(seat.ready_s, now + rest_s)
         if reason is RefusalReason.TOO_EARLY:
             self.n_too_early += 1
             if timer is not None:
@@ -175,6 +193,18 @@ class FeedbackDesk:
             self._cards.refresh(seat.name, now=now)
         else:
             self._pool.failed(seat.name, now=now)
+
+    def _put_off(self, seat: Seat, wait_s: float, now: float) -> None:
+        """The session has not even asked the terminal: the plan was wrong by so much."""
+        self._slot_back(seat)
+        seat.ready_s = max(seat.ready_s, now + wait_s)
+
+    def _slot_back(self, seat: Seat) -> SlotTimer | None:
+        card = seat.in_flight_card
+        timer = None if card is None else self._budget.timer(card, seat.in_flight_service)
+        if timer is not None:
+            timer.refused()
+        return timer
 
     def _answered(self, terminal: str) -> _Asked | None:
         """What this terminal was asked; its message may have ended meanwhile."""
@@ -189,9 +219,9 @@ class FeedbackDesk:
             flight.in_flight = None
         return _Asked(seat=seat, id=message_id, unit=seat.in_flight_unit, flight=flight, sent=sent)
 
-    def _confirm(self, seat: Seat, now: float) -> None:
+    def _confirm(self, seat: Seat, mark: SendMark | None, now: float) -> None:
         card = seat.in_flight_card
         timer = None if card is None else self._budget.timer(card, seat.in_flight_service)
         if timer is not None:
-            timer.confirmed(now)
+            timer.confirmed(now if mark is None else mark.at_s, latest_s=now)
         self._answers.done(seat.name)

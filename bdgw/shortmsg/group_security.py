@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from bdgw.errors import DecodeError
-from bdgw.shortmsg.compose import SealLaterError
+from bdgw.shortmsg.compose import SealLaterError, Unsealed
 from bdgw.shortmsg.ledger_store import StaleWriteError
 from bdgw.shortmsg.nonce import CounterError, Reservation
 from bdgw.shortmsg.peer_group import PeerGroups
@@ -93,7 +93,7 @@ class GroupSecurity:
 
     def open(
         self, group: str | None, sealed: bytes, *, sender: int, receivers: Sequence[int]
-    ) -> bytes:
+    ) -> Unsealed:
         """Open what a sender has sealed for one of these addresses.
 
         Raises:
@@ -105,7 +105,7 @@ class GroupSecurity:
         if isinstance(result, SealRefused):
             raise DecodeError(f"seal: {result.reason}")
         self._save(*result.replay_entry)
-        return result.content
+        return Unsealed(content=result.content, key_id=result.key_id)
 
     @property
     def n_unsaved(self) -> int:

@@ -15,6 +15,7 @@ import msgspec
 
 from bdgw.errors import DecodeError
 from bdgw.shortmsg import receipt
+from bdgw.shortmsg.authority import AllowList
 from bdgw.shortmsg.compose import Body, Security, open_body
 from bdgw.shortmsg.content import BdgwRecord, Content, TextContent, recognise, recognise_content
 from bdgw.shortmsg.ledger import Ledger, Pending
@@ -58,14 +59,20 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     to: int | None = None
     """It was for this subordinate and was copied to its 指挥机."""
     is_long: bool = False
-    is_sealed: bool = False
-    """The seal was good: a member of the group has made it."""
+    key_id: int | None = None
+    """Of the good seal that it came under, made by a member of the group; None: not sealed."""
     is_repeat: bool = False
     """The peer sent the same before; it may be the same message once more."""
-    may_command: bool = False
-    """The sender is on the list of those who may, and sealed where its group seals."""
+    commands: frozenset[str] = frozenset()
+    """What it may command, by the list of permissions; nothing where it is not sealed and the
+    sender's group seals."""
     is_intact: bool | None = None
     durable: Pending[Any]
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether it came under a good seal."""
+        return self.key_id is not None
 
 
 class Lost(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +97,7 @@ class Inbox:
         ledger: Ledger,
         peer_of: Callable[[int], Peer | None],
         security: Security | None,
-        commanders: Collection[int],
+        allowed: AllowList,
         control_bytes: int,
         receipt_wait_s: float,
         own_addresses: Callable[[], Collection[int]],
@@ -102,7 +109,7 @@ class Inbox:
         self._peer_of = peer_of
         self._security = security
         self._own_addresses = own_addresses
-        self._commanders = frozenset(commanders)
+        self._allowed = allowed
         self._utc_ns = utc_ns
         self.receipts = receipt.ReceiptBook(wait_s=receipt_wait_s)
         self._heard: OrderedDict[int, None] = OrderedDict()
@@ -150,7 +157,7 @@ class Inbox:
             data=message.content,
             to=message.to,
             is_repeat=is_repeat,
-            may_command=is_ours and self._may_command(message.sender, peer, is_sealed=False),
+            commands=self._commands(message.sender, peer, None) if is_ours else frozenset(),
             is_intact=message.is_intact,
             durable=kept,
         )
@@ -222,7 +229,7 @@ class Inbox:
 
     def _completed(self, terminal: str, message: Received, done: Completed) -> Incoming | Lost:
         peer = self._peer_of(done.sender)
-        data, text, is_sealed, problem = self._opened(peer, done)
+        data, text, key_id, problem = self._opened(peer, done)
         if problem is None and text is None and data is not None:
             content: Content | None = recognise_content(Form.CODE, data, 8 * len(data))
         else:
@@ -251,41 +258,44 @@ class Inbox:
             content=content,
             data=data,
             is_long=True,
-            is_sealed=is_sealed,
+            key_id=key_id,
             is_repeat=peer is not None and self._is_repeat(peer, mark),
-            may_command=self._may_command(done.sender, peer, is_sealed=is_sealed),
+            commands=self._commands(done.sender, peer, key_id),
             durable=kept,
         )
 
     def _opened(
         self, peer: Peer | None, done: Completed
-    ) -> tuple[bytes | None, str | None, bool, str | None]:
-        """Data, text, whether it was sealed, and what is wrong."""
+    ) -> tuple[bytes | None, str | None, int | None, str | None]:
+        """Data, text, the key that it was sealed with, and what is wrong."""
+        key_id: int | None = None
         try:
             body = open_body(done.payload)
-            is_sealed = body.sealed is not None
             if body.sealed is not None:
-                body = self._unsealed(peer, done.sender, body.sealed)
+                body, key_id = self._unsealed(peer, done.sender, body.sealed)
         except DecodeError as error:
             self.n_bad_seals += 1
-            return None, None, False, str(error)
+            return None, None, None, str(error)
         data = (body.text or "").encode() if body.data is None else body.data
-        return data, body.text, is_sealed, None
+        return data, body.text, key_id, None
 
-    def _unsealed(self, peer: Peer | None, sender: int, sealed: bytes) -> Body:
+    def _unsealed(self, peer: Peer | None, sender: int, sealed: bytes) -> tuple[Body, int]:
         """Raises DecodeError where it is not genuine."""
         if self._security is None:
             raise DecodeError("sealed, and there are no keys")
         group = None if peer is None else peer.group
         receivers = sorted(self._own_addresses())
-        body = open_body(self._security.open(group, sealed, sender=sender, receivers=receivers))
+        opened = self._security.open(group, sealed, sender=sender, receivers=receivers)
+        body = open_body(opened.content)
         if body.sealed is not None:
             raise DecodeError("sealed twice")
-        return body
+        return body, opened.key_id
 
-    def _may_command(self, sender: int, peer: Peer | None, *, is_sealed: bool) -> bool:
+    def _commands(self, sender: int, peer: Peer | None, key_id: int | None) -> frozenset[str]:
         must_seal = peer is not None and peer.group is not None
-        return sender in self._commanders and (is_sealed or not must_seal)
+        if must_seal and key_id is None:
+            return frozenset()
+        return self._allowed.commands(sender=sender, key_id=key_id)
 
     def _is_repeat(self, peer: Peer, mark: bytes) -> bool:
         named = hashlib.blake2s(peer.name.encode() + b"\0" + mark, digest_size=8)

@@ -18,7 +18,19 @@ import msgspec
 
 from bdgw.shortmsg.vocabulary import Card, Service
 
-__all__ = ["FEEDBACK_LIMIT_S", "IntervalRules", "IntervalTimer", "SendMark"]
+__all__ = [
+    "DEFAULT_INTERVAL_S",
+    "FEEDBACK_LIMIT_S",
+    "MARGIN_S",
+    "IntervalRules",
+    "IntervalTimer",
+    "SendMark",
+]
+
+MARGIN_S = 2.0
+"""On top of the card's interval, for the clocks differ (RDSS digest 7)."""
+DEFAULT_INTERVAL_S = 60.0
+"""Taken where a card says 0, which no service has."""
 
 FEEDBACK_LIMIT_S = 15.0
 """Feedback comes 2 to 15 s after the request (RDSS digest 6.5)."""
@@ -39,12 +51,10 @@ class SendMark(msgspec.Struct, frozen=True, kw_only=True):
 class IntervalRules(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds."""
 
-    margin_s: float = 2.0
-    """Added to the card's interval, for the clocks differ."""
+    margin_s: float = MARGIN_S
     express_interval_s: float | None = None
     """Before an express request, where the card's own interval does not hold for it."""
-    default_interval_s: float = 60.0
-    """Taken where a card says 0, which no service has."""
+    default_interval_s: float = DEFAULT_INTERVAL_S
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.margin_s < float("inf"):

@@ -7,6 +7,7 @@ import math
 
 import msgspec
 
+from bdgw.shortmsg.interval import MARGIN_S
 from bdgw.shortmsg.vocabulary import Service
 
 __all__ = ["BudgetLimits", "BudgetRefusal", "Job", "Offered", "Priority", "Promise"]
@@ -33,8 +34,8 @@ _RANKS: dict[str, int] = {priority: rank for rank, priority in enumerate(Priorit
 class BudgetLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Numbers of one gateway; seconds where they are times."""
 
-    margin_s: float = 2.0
-    """On top of the card's interval (RDSS digest 7)."""
+    margin_s: float = MARGIN_S
+    """On top of the card's interval; the terminal's session must be given the same."""
     transit_s: float = 10.0
     """From the request to the other terminal's output, assumed for the promise of arrival."""
     patience_s: float = 3600.0

@@ -295,7 +295,8 @@ class Ledger:
         for message_id in tuple(self._flying):
             try:
                 flying = self.get(message_id).in_flight
-            except UnknownMessageError:  # it had landed, and retention has taken it
+            except UnknownMessageError:
+                # It has ended, and retention has taken it since.
                 flying = ()
             if not flying:
                 self._flying.discard(message_id)

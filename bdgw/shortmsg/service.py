@@ -13,6 +13,7 @@ import msgspec
 
 from bdgw.errors import BdgwError
 from bdgw.shortmsg import terminal_event as says
+from bdgw.shortmsg.authority import AllowList, Permission
 from bdgw.shortmsg.budget import AirBudget, BudgetLimits, BudgetRefusal, Job, Promise
 from bdgw.shortmsg.capacity import Override
 from bdgw.shortmsg.card_desk import CardDesk
@@ -62,8 +63,8 @@ class ServiceSpec(msgspec.Struct, frozen=True, kw_only=True):
     terminals: dict[str, Family | None]
     """By name; None where the family is to be found out."""
     peers: tuple[Peer, ...] = ()
-    commanders: frozenset[int] = frozenset()
-    """The addresses whose messages may command."""
+    permissions: tuple[Permission, ...] = ()
+    """Who may command what; what none of them names is refused."""
     overrides: tuple[Override, ...] = ()
     budget: BudgetLimits = BudgetLimits()
     rules: CourierRules = CourierRules()
@@ -100,7 +101,7 @@ class ShortMessageService:
             ledger=ledger,
             peer_of=self._planner.peer,
             security=security,
-            commanders=spec.commanders,
+            allowed=AllowList(spec.permissions),
             control_bytes=spec.control_bytes,
             own_addresses=self._pool.own_addresses,
             receipt_wait_s=spec.rules.receipt_batch_s,
@@ -204,15 +205,27 @@ class ShortMessageService:
                 seat.family = family
                 self._cards.refresh(terminal, now=now)
             case says.StatusChanged(status=status):
-                seat.is_alive = status in _SENDING or status is TerminalStatus.SUPPRESSED
+                may_send = status in _SENDING if event.may_send is None else event.may_send
+                seat.is_alive = may_send or status is TerminalStatus.SUPPRESSED
                 seat.is_suppressed = status is TerminalStatus.SUPPRESSED
                 self._cards.refresh(terminal, now=now)
             case says.Accepted():
-                self._feedback.accepted(terminal, now=now)
+                self._feedback.accepted(terminal, event.mark, now=now)
+                self._cards.marked(terminal, event.mark)
             case says.Refused():
-                self._feedback.refused(terminal, event.reason, event.wait_s, now=now)
+                self._feedback.refused(
+                    terminal,
+                    event.reason,
+                    event.wait_s,
+                    now=now,
+                    is_by_terminal=event.is_by_terminal,
+                )
+                self._cards.marked(terminal, event.mark)
             case says.Unknown():
-                self._feedback.unknown(terminal, event.text, now=now)
+                self._feedback.unknown(terminal, event.text, event.mark, now=now)
+                self._cards.marked(terminal, event.mark)
+            case says.SentElsewhere() | says.LateFeedback():
+                self._cards.marked(terminal, event.mark)
             case Received():
                 self._events += self._sorting.received(terminal, event, now=now)
             case _:
@@ -237,6 +250,16 @@ class ShortMessageService:
     def deadline(self) -> float | None:
         """When ``due`` has something to do that it has not now; None: nothing waits."""
         return self._courier.deadline()
+
+    @property
+    def n_misplanned(self) -> int:
+        """Dispatches that a session refused because it counts the interval otherwise; 0."""
+        return self._feedback.n_misplanned
+
+    @property
+    def n_too_early(self) -> int:
+        """Requests that terminals refused as too early."""
+        return self._feedback.n_too_early
 
     def events(self) -> Iterator[Incoming | Lost]:
         """Drain what came in."""

@@ -38,6 +38,8 @@ class SlotTimer:
         self._hold_s = -math.inf
         self._lag_s: float | None = None
         self.last_sent_s: float | None = None
+        """What the interval counts from: the marks of the session that drives the terminal."""
+        self._latest_s = -math.inf
         """The latest instant at which it may have begun to transmit."""
         self.n_sent = 0
 
@@ -58,14 +60,27 @@ class SlotTimer:
         self.last_sent_s = at_s if self.last_sent_s is None else max(self.last_sent_s, at_s)
         self.n_sent += 1
 
-    def confirmed(self, at_s: float) -> None:
-        """The terminal has taken it, or has not said so: it may have sent as late as now."""
+    def confirmed(self, at_s: float, *, latest_s: float) -> None:
+        """The terminal has taken it, or has not said so: the interval counts from ``at_s``.
+
+        It may have sent as late as ``latest_s``, which matters once the card is elsewhere.
+        """
         if self._asked_s is not None:
             lag_s = max(0.0, at_s - self._asked_s)
             known_s = lag_s if self._lag_s is None else self._lag_s
             self._lag_s = known_s + _LAG_WEIGHT * (lag_s - known_s)
         self._asked_s = None
+        self.counts_from(at_s)
+        self._latest_s = max(self._latest_s, latest_s)
+
+    def counts_from(self, at_s: float) -> None:
+        """Something was sent that was not asked for here."""
         self.last_sent_s = at_s if self.last_sent_s is None else max(self.last_sent_s, at_s)
+
+    def moved(self) -> None:
+        """The card is in another terminal, which may transmit faster than the one before."""
+        if self._latest_s > -math.inf:
+            self.counts_from(self._latest_s)
 
     def refused(self) -> None:
         """The terminal has not sent: the interval of the request before goes on."""
@@ -75,13 +90,18 @@ class SlotTimer:
             self.n_sent -= 1
 
     def hold(self, wait_s: float | None, *, now: float) -> None:
-        """The terminal says how long to wait; None: it does not say, so a whole interval.
+        """The session says how long to wait; None: it does not, so a whole interval.
 
-        The readings of that field differ (RDSS digest 3.8), so an absurd one is cut.
+        What cannot be is cut.
         """
         longest_s = max(_HOLD_MAX_S, _HOLD_INTERVALS_MAX * self.interval_s)
-        wait_s = self.interval_s if wait_s is None else min(max(wait_s, 0.0), longest_s)
-        self._hold_s = max(self._hold_s, now + wait_s + self._margin_s)
+        if wait_s is None:
+            wait_s = self.interval_s + self._margin_s
+        self.hold_until(now + min(max(wait_s, 0.0), longest_s))
+
+    def hold_until(self, at_s: float) -> None:
+        """Nothing before this."""
+        self._hold_s = max(self._hold_s, at_s)
 
 
 class Turns:

@@ -184,8 +184,10 @@ class TerminalSession:
         if blocked is not None:
             return refuse(frame, blocked, None, f"{self.status}: {self.reason}")
         card = self._dialogue.card
-        if card is None or self.family is None or self._dialogue.card_settles_at_s is not None:
-            return refuse(frame, RefusalReason.BUSY, None, "the card is being read")
+        settles_s = self._dialogue.card_settles_at_s
+        if card is None or self.family is None or settles_s is not None:
+            wait_s = None if settles_s is None else max(0.0, settles_s - now)
+            return refuse(frame, RefusalReason.BUSY, wait_s, "the card is being read")
         ready_s = self._flight.ready_at_s(card, frame.service, is_express=frame.is_express)
         if ready_s is None:
             text = f"card {card.address} has no {frame.service} service"

@@ -31,6 +31,16 @@ class CardReader:
         """An answer has begun and is not believed yet."""
         return self._decide_at_s is not None
 
+    @property
+    def is_in_doubt(self) -> bool:
+        """What was begun to be told may be another card, or one that is slower."""
+        if not self.is_settling:
+            return False
+        heard, current = self._heard, self.current
+        if heard is None or current is None:
+            return True
+        return heard.address != current.address or heard.interval_s > current.interval_s
+
     def card_seen(self, card: Card, *, now: float) -> None:
         """A sentence shows a card."""
         self._begin(now)

@@ -14,6 +14,7 @@ from bdgw.shortmsg.terminal_card import CardReader
 from bdgw.shortmsg.terminal_event import (
     CardChanged,
     Rebooted,
+    SentElsewhere,
     SessionEvent,
     StatusChanged,
 )
@@ -93,8 +94,8 @@ class Dialogue:
 
     @property
     def card_settles_at_s(self) -> float | None:
-        """When an answer about the card that has begun will be believed."""
-        return self._card.deadline()
+        """When an answer that may change the card will be believed."""
+        return self._card.deadline() if self._card.is_in_doubt else None
 
     @property
     def subordinates(self) -> tuple[int, ...] | None:
@@ -233,6 +234,8 @@ class Dialogue:
         if outcome is None:
             return
         self._tell(outcome)
+        if isinstance(outcome, SentElsewhere):
+            return
         self._note(self._health.accepted(now))
         self._asker.inquiry.resume(now=now)
 
@@ -313,4 +316,10 @@ class Dialogue:
 
     def _note(self, has_changed: bool) -> None:
         if has_changed:
-            self._tell(StatusChanged(status=self._health.status, reason=self._health.reason))
+            self._tell(
+                StatusChanged(
+                    status=self._health.status,
+                    reason=self._health.reason,
+                    may_send=self._health.blocks_sending() is None,
+                )
+            )

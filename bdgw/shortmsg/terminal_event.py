@@ -34,6 +34,7 @@ __all__ = [
     "Rebooted",
     "Refused",
     "Requested",
+    "SentElsewhere",
     "SessionEvent",
     "StatusChanged",
     "SubordinatesRead",
@@ -92,6 +93,12 @@ class LateFeedback(msgspec.Struct, frozen=True, kw_only=True):
     mark: SendMark | None = None
 
 
+class SentElsewhere(msgspec.Struct, frozen=True, kw_only=True):
+    """The terminal has transmitted what nobody asked for here; the interval counts from it."""
+
+    mark: SendMark
+
+
 class FamilyFound(msgspec.Struct, frozen=True, kw_only=True):
     """The terminal has shown which protocol family it speaks."""
 
@@ -124,6 +131,8 @@ class StatusChanged(msgspec.Struct, frozen=True, kw_only=True):
 
     status: TerminalStatus
     reason: str
+    may_send: bool | None = None
+    """Whether the session takes requests now; None: as the status says."""
 
 
 SessionEvent = (
@@ -132,6 +141,7 @@ SessionEvent = (
     | Refused
     | Unknown
     | LateFeedback
+    | SentElsewhere
     | FamilyFound
     | CardRead
     | CardChanged

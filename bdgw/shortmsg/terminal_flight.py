@@ -10,7 +10,14 @@ from __future__ import annotations
 import msgspec
 
 from bdgw.shortmsg.interval import IntervalRules, IntervalTimer, SendMark
-from bdgw.shortmsg.terminal_event import Accepted, LateFeedback, Refused, Requested, Unknown
+from bdgw.shortmsg.terminal_event import (
+    Accepted,
+    LateFeedback,
+    Refused,
+    Requested,
+    SentElsewhere,
+    Unknown,
+)
 from bdgw.shortmsg.vocabulary import Accepted as Taken
 from bdgw.shortmsg.vocabulary import Card, OutgoingFrame, RefusalReason, Service
 from bdgw.shortmsg.vocabulary import Refused as Declined
@@ -105,7 +112,9 @@ class Flight:
         mark = self.timer.requested(frame.service, self._feedback_s, now=now)
         return Requested(ticket=ticket, mark=mark)
 
-    def accepted(self, event: Taken, *, now: float) -> Accepted | LateFeedback | None:
+    def accepted(
+        self, event: Taken, *, now: float
+    ) -> Accepted | LateFeedback | SentElsewhere | None:
         """The terminal has taken something."""
         flight = self._under_way
         if flight is not None and is_for_send(event.command):
@@ -119,7 +128,7 @@ class Flight:
         mark = self.timer.sent_elsewhere(service, now=now)
         if late is None or not is_for_send(event.command):
             self.n_stray += 1
-            return None
+            return SentElsewhere(mark=mark)
         self._given_up = None
         return LateFeedback(ticket=late.ticket, is_accepted=True, mark=mark)
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from bdgw.shortmsg import terminal_event as says
 from bdgw.shortmsg.compose import Security
 from bdgw.shortmsg.inbox import Incoming, Lost
-from bdgw.shortmsg.interval import SendMark
+from bdgw.shortmsg.interval import FEEDBACK_LIMIT_S, SendMark
 from bdgw.shortmsg.ledger import Ledger
 from bdgw.shortmsg.message import Message
 from bdgw.shortmsg.outgoing import Dispatch, Receipt, Refusal, Submission
@@ -223,10 +223,11 @@ class Gateway:
         else:
             said = says.Refused(ticket=1, reason=RefusalReason.NO_LOCK)
         if how.startswith("silent"):
-            said = says.Unknown(ticket=1, mark=mark, text="no feedback")
+            late = SendMark(service=Service.REGIONAL, at_s=self.air.now + FEEDBACK_LIMIT_S)
+            said = says.Unknown(ticket=1, mark=late, text="no feedback")
 
         def feedback() -> None:
             if self._run == run:
                 self.tell(terminal, said)
 
-        self.air.later(15.0 if how.startswith("silent") else 3.0, feedback)
+        self.air.later(FEEDBACK_LIMIT_S if how.startswith("silent") else 3.0, feedback)

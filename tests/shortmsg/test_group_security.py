@@ -38,7 +38,7 @@ class Host:
         return self.security.seal("fleet", payload, sender=A, receiver=B)
 
     def open(self, sealed: bytes, *, group: str | None = "fleet") -> bytes:
-        return self.security.open(group, sealed, sender=A, receivers=(B,))
+        return self.security.open(group, sealed, sender=A, receivers=(B,)).content
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from bdgw.shortmsg.message_id import made_at_utc_ns
 from bdgw.shortmsg.submission import KeyConflictError, SubmissionError
 from bdgw.shortmsg.vocabulary import Form, Received, RefusalReason, Service
 from bdgw.store.direct import DirectStore
+from bdgw.store.retention import RetentionLimits
 from bdgw.store.sqlite import SqliteStore
 
 T0 = 1_800_000_000_000_000_000
@@ -169,6 +170,16 @@ def test_a_card_has_one_unit_in_flight(ledger: Ledger):
     ledger.on_air(second, unit=1, of=1, card=OTHER_CARD, at_utc_ns=T0)
     ledger.unit_refused(first, unit=1, reason=RefusalReason.TOO_EARLY, at_utc_ns=T0)
     assert ledger.on_air(first, unit=1, of=1, card=CARD, at_utc_ns=T0).is_durable
+
+
+def test_what_retention_took_keeps_no_card_busy(ledger: Ledger, store: DirectStore):
+    gone = flying(ledger, of=2)
+    ledger.cancel(gone, at_utc_ns=T0 + 3, cause="user")
+    ledger.unit_accepted(gone, unit=1, at_utc_ns=T0 + 4)
+    store.file.retain(RetentionLimits(max_age_ns=1), now_utc_ns=T0 + 10**12)
+    with pytest.raises(UnknownMessageError):
+        ledger.get(gone)
+    assert flying(ledger) != gone
 
 
 def test_the_last_time_of_a_card_outlives_a_restart(ledger: Ledger, store: DirectStore):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bdgw.shortmsg import terminal_event as says
+from bdgw.shortmsg.authority import Permission
 from bdgw.shortmsg.budget import Priority
 from bdgw.shortmsg.fate import IllegalTransitionError
 from bdgw.shortmsg.message import State
@@ -31,7 +32,13 @@ def pair(*, seed: int = 0) -> tuple[Air, Gateway, Gateway]:
         ServiceSpec(
             terminals={"t1": Family.BD2},
             peers=(Peer(name="ship", addresses=frozenset([SHIP])),),
-            commanders=frozenset([SHIP]),
+            permissions=(
+                Permission(
+                    commands=frozenset({"repair"}),
+                    senders=frozenset({SHIP}),
+                    is_unsealed_accepted=True,
+                ),
+            ),
         ),
     )
     ship.insert("t1", card(SHIP))
@@ -51,7 +58,7 @@ def test_a_text_to_a_peer_goes_plain_and_its_receipt_makes_it_delivered() -> Non
     air.run(30.0)
     assert ship.message(receipt.id).state is State.ACCEPTED_BY_TERMINAL
     assert [one.text for one in shore.heard] == ["船已靠港,一切正常"]
-    assert shore.heard[0].may_command
+    assert shore.heard[0].commands == {"repair"}
     air.run(200.0)
     assert ship.message(receipt.id).state is State.DELIVERED
     assert len(air.log) == 2, "one message and one receipt"
@@ -170,6 +177,18 @@ def test_a_suppressed_terminal_keeps_its_queue_and_another_takes_it() -> None:
     ship.insert("t2", card(SPARE))
     air.run(10.0)
     assert [sender for _, sender, _ in air.log] == [SPARE]
+
+
+def test_whether_a_session_takes_requests_is_its_own_word() -> None:
+    """Deaf by three refusals allows a trial, which is its only way out; busy for 10 s does not."""
+    air, ship, _ = pair()
+    accepted(ship.submit(HANDSET, "等"))
+    ship.tell("t1", says.StatusChanged(status=TerminalStatus.BUSY, reason="", may_send=False))
+    air.run(9.0)
+    assert air.log == []
+    ship.tell("t1", says.StatusChanged(status=TerminalStatus.DEAF, reason="", may_send=True))
+    air.run(1.0)
+    assert len(air.log) == 1
 
 
 def test_distress_goes_by_the_first_free_card_before_all_that_waits() -> None:

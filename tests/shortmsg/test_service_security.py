@@ -7,6 +7,7 @@ import secrets
 import pytest
 
 from bdgw.errors import DecodeError, EncodeError
+from bdgw.shortmsg.authority import Permission
 from bdgw.shortmsg.compose import SealLaterError
 from bdgw.shortmsg.group_security import GroupSecurity
 from bdgw.shortmsg.key import KeyRing, SealKey
@@ -26,7 +27,13 @@ def ring(secret: bytes) -> KeyRing:
 
 def gateway(air: Air, secret: bytes, me: int, other: int, host: str) -> Gateway:
     peer = Peer(name="other", addresses=frozenset([other]), group="fleet")
-    spec = ServiceSpec(terminals={"t1": Family.BD1}, peers=(peer,), commanders=frozenset([other]))
+    permissions = (
+        Permission(commands=frozenset({"valve"}), key_ids=frozenset({7})),
+        Permission(
+            commands=frozenset({"report"}), senders=frozenset({other}), is_unsealed_accepted=True
+        ),
+    )
+    spec = ServiceSpec(terminals={"t1": Family.BD1}, peers=(peer,), permissions=permissions)
     made = Gateway(
         air,
         spec,
@@ -56,7 +63,11 @@ def test_a_sealed_text_is_read_by_its_group_alone_and_may_command() -> None:
     assert "128 bits more" in receipt.explanation
     air.run(600.0)
     (heard,) = shore.heard
-    assert (heard.text, heard.is_sealed, heard.may_command) == ("关闭阀门", True, True)
+    assert (heard.text, heard.key_id, heard.commands) == (
+        "关闭阀门",
+        7,
+        frozenset({"valve", "report"}),
+    )
     assert ship.message(receipt.id).state is State.DELIVERED
     on_air = b"".join(frame.content for _, _, frame in air.log)
     assert "关闭阀门".encode("gbk") not in on_air
@@ -69,7 +80,7 @@ def test_what_is_not_sealed_may_not_command_where_the_group_seals() -> None:
     intruder.insert("t1", card(SHIP))
     intruder.submit(SHORE, "打开阀门")
     air.run(30.0)
-    assert [(one.text, one.may_command) for one in shore.heard] == [("打开阀门", False)]
+    assert [(one.text, one.commands) for one in shore.heard] == [("打开阀门", frozenset())]
 
 
 def test_another_key_opens_nothing_and_the_bytes_are_kept() -> None:
