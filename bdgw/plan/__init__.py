@@ -12,6 +12,7 @@ from bdgw.plan.correction import (
     correction_tls,
 )
 from bdgw.plan.device import device_facts, device_specs, listener_specs
+from bdgw.plan.outbox import outbox_bounds, outbox_pace, outbox_path
 from bdgw.plan.secret import host_and_port
 
 __all__ = [
@@ -29,5 +30,8 @@ __all__ = [
     "host_and_port",
     "listener_specs",
     "mqtt_settings",
+    "outbox_bounds",
+    "outbox_pace",
+    "outbox_path",
     "users_file",
 ]
