@@ -23,7 +23,7 @@ from bdgw.api.server import ApiServer
 from bdgw.assembly import build_augmentation, check_augmentation
 from bdgw.augmentation import Augmentation
 from bdgw.config import Config
-from bdgw.errors import ConfigError
+from bdgw.errors import ConfigError, UnavailableError
 from bdgw.hostclock import HostClock
 from bdgw.hub import Hub
 from bdgw.intake import Intake
@@ -40,12 +40,15 @@ from bdgw.plan import (
     listener_specs,
     mqtt_settings,
     office_spec,
+    outbox_bounds,
+    outbox_pace,
+    outbox_path,
 )
 from bdgw.publish import payload, topics
 from bdgw.publish.command import Command
+from bdgw.publish.durable_outbox import DurableOutbox
 from bdgw.publish.embedded import EmbeddedBroker
 from bdgw.publish.mqtt import MqttPublisher, Presence
-from bdgw.publish.outbox import MemoryOutbox
 from bdgw.publish.sink import PublishingSink
 from bdgw.receiver import (
     DEFAULT_MAX_FUTURE_NS,
@@ -64,8 +67,10 @@ from bdgw.receivers import (
     Verdict,
     raise_descriptor_limit,
 )
+from bdgw.shortmsg.ledger_store import StoreError
 from bdgw.statedir import locked
 from bdgw.status import GatewayStatus
+from bdgw.store.outbox_file import open_outbox
 from bdgw.wire.session import Session
 from bdgw.wire.splitter import Skipped as SkippedBytes
 
@@ -127,7 +132,12 @@ class Gateway:
         self._clock = SystemClock()
         self._host_clock = HostClock()
         self._hub = Hub()
-        self._outbox = MemoryOutbox()
+        self._outbox = DurableOutbox(
+            monotonic_s=self._clock.monotonic_s,
+            bounds=outbox_bounds(config),
+            pace=outbox_pace(config),
+            on_storage=self._on_storage,
+        )
         self._sink = PublishingSink(
             config.gateway.id,
             self._outbox,
@@ -170,6 +180,7 @@ class Gateway:
         raise_descriptor_limit()
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(locked(self._config.gateway.state_dir))
+            await self._enter_outbox(stack)
             if self._messages is not None:
                 await stack.enter_async_context(self._messages.opened())
             broker = await self._enter_broker(stack)
@@ -224,6 +235,18 @@ class Gateway:
     def delivered(self) -> int:
         """Messages that the broker has acknowledged."""
         return self._outbox.snapshot(now_s=self._clock.monotonic_s()).acked
+
+    async def _enter_outbox(self, stack: contextlib.AsyncExitStack) -> None:
+        path = outbox_path(self._config)
+        try:
+            file, damaged = await asyncio.to_thread(open_outbox, str(path))
+        except StoreError as error:
+            raise UnavailableError(str(error)) from None
+        self._outbox.open(file)
+        stack.push_async_callback(self._outbox.close)
+        if damaged is not None:
+            text = f"the outbox was damaged, and is now {damaged}; what waited in it is not sent"
+            self._alarm("outbox_damaged", text)
 
     async def _enter_broker(self, stack: contextlib.AsyncExitStack) -> EmbeddedBroker | None:
         config = self._config.broker
@@ -373,6 +396,17 @@ class Gateway:
             max_future_ns=max_future_ns,
             stats=record.stats,
         )
+
+    def _on_storage(self, error: str | None) -> None:
+        if error is None:
+            self._alarm("outbox_storage_recovered", "the outbox is on the disk again")
+        else:
+            text = f"the outbox cannot be written, and keeps what it can in memory: {error}"
+            self._alarm("outbox_storage_failed", text)
+        self._health_due.set()
+
+    def _alarm(self, kind: str, text: str) -> None:
+        self._hub.publish(Alarm(kind=kind, device=None, text=text, t_utc_ns=self._clock.utc_ns()))
 
     def _on_publisher(self, event: ConnectionState | Alarm) -> None:
         self._hub.publish(event)

@@ -9,6 +9,7 @@ from bdgw.config.correction import AccountConfig, CorrectionConfig, GgaConfig, P
 from bdgw.config.device import DeviceConfig, ListenerConfig, MatchConfig
 from bdgw.config.file import Config, load, load_users, parse
 from bdgw.config.gateway import ApiConfig, BrokerConfig, GatewayConfig, LogConfig, TokenConfig
+from bdgw.config.outbox import OutboxConfig
 from bdgw.config.shortmsg import (
     CapacityConfig,
     GroupConfig,
@@ -35,6 +36,7 @@ __all__ = [
     "ListenerConfig",
     "LogConfig",
     "MatchConfig",
+    "OutboxConfig",
     "PeerConfig",
     "PermissionConfig",
     "PlaceConfig",

@@ -14,6 +14,7 @@ from bdgw.config.caster import CasterConfig, CasterUserConfig
 from bdgw.config.correction import CorrectionConfig
 from bdgw.config.device import DeviceConfig, ListenerConfig
 from bdgw.config.gateway import ApiConfig, BrokerConfig, GatewayConfig, LogConfig
+from bdgw.config.outbox import OutboxConfig
 from bdgw.config.shortmsg import ShortMessageConfig
 from bdgw.config.value import Section
 from bdgw.errors import ConfigError
@@ -31,6 +32,7 @@ class Config(Section):
     broker: BrokerConfig
     api: ApiConfig | None = None
     log: LogConfig = LogConfig()
+    outbox: OutboxConfig = OutboxConfig()
     listener: tuple[ListenerConfig, ...] = ()
     correction: tuple[CorrectionConfig, ...] = ()
     caster: CasterConfig | None = None

@@ -12,6 +12,7 @@ from bdgw.plan.correction import (
     correction_tls,
 )
 from bdgw.plan.device import device_facts, device_specs, listener_specs
+from bdgw.plan.outbox import outbox_bounds, outbox_pace, outbox_path
 from bdgw.plan.secret import host_and_port
 from bdgw.plan.shortmsg import office_spec
 
@@ -31,5 +32,8 @@ __all__ = [
     "listener_specs",
     "mqtt_settings",
     "office_spec",
+    "outbox_bounds",
+    "outbox_pace",
+    "outbox_path",
     "users_file",
 ]

@@ -91,11 +91,12 @@ class MqttPublisher:
         self._finish = finish
         self._monotonic_s = monotonic_s
         self._utc_ns = utc_ns
+        self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
         self._policy = ReconnectPolicy(
             floor_s=settings.backoff_floor_s,
             cap_s=settings.backoff_cap_s,
             loop_pause_s=settings.loop_pause_s,
-            rng=rng or random.Random(),  # noqa: S311 - jitter, no secret
+            rng=self._rng,
         )
         self._work = asyncio.Event()
         self._stop = asyncio.Event()
@@ -202,6 +203,8 @@ class MqttPublisher:
         self._window = max(1, min(self._settings.window, granted.receive_maximum))
         self._max_packet_bytes = granted.max_packet_bytes
         self._progress_s = self._monotonic_s()
+        # Many gateways may have lost their broker at the same moment.
+        self._outbox.hold_history(self._rng.uniform(0.0, self._settings.history_jitter_s))
         self._say(connection, self._presence.online())
         connection.subscribe()
         self._connection = connection

@@ -64,6 +64,8 @@ class MqttSettings:
     backoff_floor_s: float = 0.5
     backoff_cap_s: float = 30.0
     loop_pause_s: float = 60.0
+    history_jitter_s: float = 5.0
+    """After a connect the history waits for a random part of this."""
     retry_floor_s: float = 1.0
     retry_cap_s: float = 60.0
     session_expiry_s: int = 3600

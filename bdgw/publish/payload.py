@@ -162,8 +162,10 @@ def device_fix_payload(gateway: str, item: DeviceFix) -> bytes:
     return _encoder.encode(payload)
 
 
-def stamp_published(payload: bytes, posix_ns: int) -> bytes:
+def stamp_published(payload: bytes, posix_ns: int, *, is_historical: bool = False) -> bytes:
     """Add ``t_pub`` at the moment of sending: a fix may have waited long for the broker."""
+    if is_historical:
+        payload = payload[:-1] + b',"historical":true}'
     return payload[:-1] + b',"t_pub":"' + format_posix(posix_ns).encode() + b'"}'
 
 

@@ -44,6 +44,7 @@ class PublishingSink:
                 supersede_key=event.device,
                 expiry_s=_FIX_EXPIRY_S,
                 schema=FIX_SCHEMA,
+                late_topic=topics.history_fix(self._gateway, event.device),
             )
         elif isinstance(event, SkySeen):
             self._outbox.put(
@@ -77,9 +78,15 @@ class PublishingSink:
         )
 
     def finish(self, entry: Entry) -> bytes:
-        """Give the payload at the moment of sending: a fix gets its ``t_pub`` then."""
+        """Give the payload at the moment of sending: a fix gets its ``t_pub`` then.
+
+        In the history lane it says so.
+        """
         if entry.schema == FIX_SCHEMA:
-            return payload.stamp_published(entry.payload, self._utc_ns())
+            is_historical = entry.lane is Lane.HISTORY
+            return payload.stamp_published(
+                entry.payload, self._utc_ns(), is_historical=is_historical
+            )
         return entry.payload
 
     def health(self, value: dict[str, object]) -> None:

@@ -7,6 +7,7 @@ __all__ = [
     "connection",
     "fix",
     "health",
+    "history_fix",
     "message_command",
     "message_event",
     "message_reply",
@@ -33,6 +34,11 @@ def health(gateway: str) -> str:
 def fix(gateway: str, device: str) -> str:
     """Live fixes: retained, so that the broker keeps the latest."""
     return f"{root(gateway)}/dev/{device}/fix"
+
+
+def history_fix(gateway: str, device: str) -> str:
+    """Fixes that an outage has held up, and those that are sent again; never retained."""
+    return f"{root(gateway)}/dev/{device}/history/fix"
 
 
 def sky(gateway: str, device: str) -> str:

@@ -14,7 +14,8 @@ import pytest
 from bdgw.model import Alarm, ConnectionState
 from bdgw.publish.embedded import EmbeddedBroker
 from bdgw.publish.mqtt import MqttPublisher, MqttSettings
-from bdgw.publish.outbox import Lane, MemoryOutbox
+from bdgw.publish.outbox import Lane
+from bdgw.publish.outbox_book import OutboxBook
 from tests.publish.brokers import (
     Certificates,
     Mosquitto,
@@ -29,8 +30,8 @@ from tests.publish.brokers import (
 class Gateway:
     """A publisher with its outbox, running, and all that it said."""
 
-    def __init__(self, url: str, outbox: MemoryOutbox | None = None, **settings: Any) -> None:
-        self.outbox = outbox or MemoryOutbox()
+    def __init__(self, url: str, outbox: OutboxBook | None = None, **settings: Any) -> None:
+        self.outbox = outbox or OutboxBook()
         self.said: list[ConnectionState | Alarm] = []
         values: dict[str, Any] = {
             "client_id": "gw-test",

@@ -4,10 +4,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from bdgw.publish.outbox import Entry, Lane, MemoryOutbox
+from bdgw.publish.outbox import Entry, Lane
+from bdgw.publish.outbox_book import Bounds, OutboxBook
 
 
-def put(outbox: MemoryOutbox, lane: Lane = Lane.LIVE, key: str | None = None, **more) -> int | None:
+def book(**bounds) -> OutboxBook:
+    return OutboxBook(Bounds(**bounds))
+
+
+def put(outbox: OutboxBook, lane: Lane = Lane.LIVE, key: str | None = None, **more) -> int | None:
     values = {"topic": "t", "payload": b"x", "now_s": 0.0, **more}
     return outbox.put(lane=lane, supersede_key=key, **values)
 
@@ -17,14 +22,14 @@ def ids(entries: list[Entry]) -> list[int]:
 
 
 def test_alarms_and_states_go_before_live_and_each_lane_keeps_its_order():
-    outbox = MemoryOutbox()
+    outbox = book()
     for lane in (Lane.LIVE, Lane.STATE, Lane.LIVE, Lane.ALARM):
         put(outbox, lane)
     assert ids(outbox.take(10)) == [2, 4, 1, 3]
 
 
 def test_released_entries_come_again_in_their_old_places():
-    outbox = MemoryOutbox()
+    outbox = book()
     for _ in range(6):
         put(outbox)
     outbox.take(4)
@@ -34,7 +39,7 @@ def test_released_entries_come_again_in_their_old_places():
 
 
 def test_a_single_retry_goes_between_the_waiting_ones():
-    outbox = MemoryOutbox()
+    outbox = book()
     for _ in range(4):
         put(outbox)
     outbox.take(3)
@@ -45,7 +50,7 @@ def test_a_single_retry_goes_between_the_waiting_ones():
 
 
 def test_the_oldest_superseded_fix_goes_first_when_full():
-    outbox = MemoryOutbox(max_items=3)
+    outbox = book(max_items=3)
     put(outbox, key="a")
     put(outbox, key="b")
     put(outbox, key="b")
@@ -55,7 +60,7 @@ def test_the_oldest_superseded_fix_goes_first_when_full():
 
 
 def test_the_oldest_fix_goes_when_none_is_superseded():
-    outbox = MemoryOutbox(max_items=2)
+    outbox = book(max_items=2)
     for key in "abc":
         put(outbox, key=key)
     assert ids(outbox.take(10)) == [2, 3]
@@ -63,7 +68,7 @@ def test_the_oldest_fix_goes_when_none_is_superseded():
 
 
 def test_entries_in_flight_are_not_dropped():
-    outbox = MemoryOutbox(max_items=2)
+    outbox = book(max_items=2)
     put(outbox, key="a")
     put(outbox, key="a")
     outbox.take(2)
@@ -73,7 +78,7 @@ def test_entries_in_flight_are_not_dropped():
 
 
 def test_alarms_are_taken_even_above_the_bound_and_said_so():
-    outbox = MemoryOutbox(max_items=2)
+    outbox = book(max_items=2)
     put(outbox)
     for _ in range(3):
         assert put(outbox, Lane.ALARM) is not None
@@ -83,7 +88,7 @@ def test_alarms_are_taken_even_above_the_bound_and_said_so():
 
 
 def test_a_newer_state_replaces_a_waiting_one_when_room_is_needed():
-    outbox = MemoryOutbox(max_items=2)
+    outbox = book(max_items=2)
     for _ in range(3):
         put(outbox, Lane.STATE, "health")
     put(outbox, Lane.STATE, "conn")
@@ -91,7 +96,7 @@ def test_a_newer_state_replaces_a_waiting_one_when_room_is_needed():
 
 
 def test_bytes_are_bounded_too():
-    outbox = MemoryOutbox(max_bytes=100)
+    outbox = book(max_bytes=100)
     assert put(outbox, payload=b"x" * 200) is None
     for _ in range(5):
         put(outbox, payload=b"x" * 39)
@@ -100,7 +105,7 @@ def test_bytes_are_bounded_too():
 
 
 def test_a_fix_that_a_delivered_one_has_overtaken_is_not_sent_again():
-    outbox = MemoryOutbox()
+    outbox = book()
     put(outbox, key="a")
     put(outbox, key="a")
     outbox.take(2)
@@ -112,7 +117,7 @@ def test_a_fix_that_a_delivered_one_has_overtaken_is_not_sent_again():
 
 def test_the_wakeup_is_called_for_new_and_returned_entries():
     calls: list[None] = []
-    outbox = MemoryOutbox()
+    outbox = book()
     outbox.set_wakeup(lambda: calls.append(None))
     put(outbox)
     outbox.take(1)
@@ -121,7 +126,7 @@ def test_the_wakeup_is_called_for_new_and_returned_entries():
 
 
 def test_age_is_that_of_the_oldest_unacknowledged_entry():
-    outbox = MemoryOutbox()
+    outbox = book()
     assert outbox.snapshot(now_s=5).oldest_unacked_age_s is None
     put(outbox, now_s=1.0)
     put(outbox, now_s=2.0)
@@ -132,7 +137,7 @@ def test_age_is_that_of_the_oldest_unacknowledged_entry():
 
 
 def test_the_superseded_index_does_not_grow_while_all_is_sent():
-    outbox = MemoryOutbox()
+    outbox = book()
     for _ in range(1000):
         put(outbox, key="a")
         put(outbox, key="a")
@@ -149,14 +154,14 @@ class OutboxModel(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.outbox = MemoryOutbox(max_items=MAX_ITEMS)
+        self.outbox = book(max_items=MAX_ITEMS)
         self.waiting: list[Entry] = []
         self.flying: dict[int, Entry] = {}
         self.newest: dict[tuple[Lane, str], int] = {}
         self.acked_newest: dict[str, int] = {}
         self.accepted = self.acked = self.rejected = self.dropped = 0
 
-    @rule(lane=st.sampled_from(Lane), key=st.sampled_from([None, "a", "b", "c"]))
+    @rule(lane=st.sampled_from((Lane.ALARM, Lane.STATE, Lane.LIVE)), key=st.sampled_from([None, "a", "b", "c"]))
     def put(self, lane, key):
         self.accepted += 1
         entry = Entry(id=self.accepted, topic="t", payload=b"", lane=lane, supersede_key=key)

@@ -1,0 +1,502 @@
+"""The rules of the outbox: who goes first, what becomes history, what is given up. Pure.
+
+Alone it is an outbox in memory. With a file behind it (``durable_outbox``) the shelf says what is
+to be written, and the history is read back chunk by chunk.
+
+A live entry becomes history when it waits, a newer one of its key has been accepted, and it is
+older than ``LanePace.backlog_after_s``; or when it comes back unacknowledged and a newer one of
+its key was handed out meanwhile. The newest of each key stays live however old it is, because the
+retained latest must become it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable
+from itertools import islice, takewhile
+
+import msgspec
+
+from bdgw.publish.outbox import (
+    JSON,
+    URGENT,
+    DropReason,
+    Entry,
+    Lane,
+    OutboxSnapshot,
+)
+from bdgw.publish.outbox_chunk import late
+from bdgw.publish.outbox_queue import EntryQueue
+from bdgw.publish.outbox_rate import FlowRate
+from bdgw.publish.outbox_shelf import Plan, Shelf
+
+__all__ = ["Bounds", "LanePace", "OutboxBook"]
+
+_HISTORY_LOW = 256
+"""With fewer loaded entries than this the next chunk is read."""
+_CHUNK_MAX = 256
+_AGING_PERIOD_S = 60.0
+
+
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """How much the outbox holds; alarms and messages may go beyond it."""
+
+    max_items: int = 10_000_000
+    max_bytes: int = 1024 * 1024 * 1024
+    max_age_s: float = 7 * 86_400.0
+    memory_items: int = 100_000
+    memory_bytes: int = 64 * 1024 * 1024
+    """For what is not on the disk: reached only when the disk takes nothing."""
+
+
+class LanePace(msgspec.Struct, frozen=True, kw_only=True):
+    """When an entry is written, when it becomes history, and how fast history goes."""
+
+    lag_s: float = 0.025
+    backlog_after_s: float = 2.0
+    history_per_s: float = 1000.0
+    window: int = 100
+    """Entries that a crash may make arrive twice."""
+
+
+class OutboxBook:
+    """Queues, counters and bounds; every method returns at once."""
+
+    def __init__(
+        self,
+        bounds: Bounds | None = None,
+        pace: LanePace | None = None,
+    ) -> None:
+        self._bounds = bounds or Bounds()
+        self._pace = pace or LanePace()
+        self.shelf = Shelf(
+            lag_s=self._pace.lag_s,
+            # Room is made by whole chunks: a small outbox must not lose half of it at once.
+            chunk_max=max(1, min(_CHUNK_MAX, self._bounds.max_items // 16)),
+            settle_max=max(1, self._pace.window // 2),
+        )
+        self._has_file = False
+        self._restored = 0
+        self._next_id = 1
+        self._held: OrderedDict[int, Entry] = OrderedDict()
+        self._urgent, self._live, self._history = EntryQueue(), EntryQueue(), EntryQueue()
+        self._parked: OrderedDict[int, Entry] = OrderedDict()
+        """History that is not on the disk yet while older history is."""
+        self._flying: dict[int, Entry] = {}
+        self._n_history_flying = 0
+        self._late: list[int] = []
+        """Ids of superseded live entries that have a place in the history."""
+        self._acked_by_key: dict[str, int] = {}
+        self._when_safe: dict[int, list[Callable[[], None]]] = {}
+        self._bytes = 0
+        self._counts: Counter[str] = Counter()
+        self._rejected: Counter[str] = Counter()
+        self._dropped: Counter[str] = Counter()
+        self._credit = 0.0
+        self._ticked_s: float | None = None
+        self._hold_s: float | None = None
+        self._history_from_s = float("-inf")
+        self._aged_s: float | None = None
+        self._memory_aged_s: float | None = None
+        self._is_read_wanted = False
+        self._wakeup: Callable[[], None] | None = None
+        self._flow = FlowRate()
+        self.storage_error: str | None = None
+
+    def opened(self, *, n_stored: int, size_bytes: int, last_chunk: int, last_entry: int) -> None:
+        """Tell what the file behind holds; before anything is put."""
+        self.shelf.opened(n_stored=n_stored, size_bytes=size_bytes, last_chunk=last_chunk)
+        self._has_file = True
+        self._restored = n_stored
+        self._next_id = last_entry + 1
+
+    # --- what the gateway and the sender call -----------------------------------------------------
+
+    def put(
+        self,
+        *,
+        topic: str,
+        payload: bytes,
+        lane: Lane,
+        now_s: float,
+        qos: int = 1,
+        retain: bool = False,
+        supersede_key: str | None = None,
+        expiry_s: int | None = None,
+        schema: str | None = None,
+        content_type: str = JSON,
+        late_topic: str | None = None,
+    ) -> int | None:
+        """Take a message, making room as the policy says; None when it was dropped itself."""
+        entry = Entry(
+            id=self._next_id,
+            topic=topic,
+            payload=payload,
+            lane=lane,
+            qos=qos,
+            retain=retain,
+            supersede_key=supersede_key,
+            expiry_s=expiry_s,
+            schema=schema,
+            content_type=content_type,
+            accepted_s=now_s,
+            late_topic=late_topic,
+        )
+        self._next_id += 1
+        self._counts["accepted"] += 1
+        self._held[entry.id] = entry
+        self._bytes += entry.size_bytes
+        self._flow.add(entry.size_bytes)
+        if lane is Lane.HISTORY:
+            self._parked[entry.id] = entry
+        else:
+            older = self._queue_of(entry).append(entry)
+            if older is not None and lane is Lane.LIVE:
+                self._note_late(self._live.entries[older])
+        if self._is_stored(entry):
+            self.shelf.add(entry, is_urgent=lane in URGENT)
+        self._make_room()
+        if entry.id not in self._held:
+            return None
+        self._wake()
+        return entry.id
+
+    def take(self, limit: int) -> list[Entry]:
+        """Hand out entries in the order in which they are to be sent.
+
+        Fewer, where what was acknowledged is not yet marked so on the disk.
+        """
+        limit = min(limit, self._pace.window) - self.shelf.n_unsettled
+        taken = self._urgent.take(limit)
+        if len(taken) < limit:
+            taken += self._live.take(limit - len(taken))
+        if len(taken) < limit:
+            taken += self._take_history(limit - len(taken))
+        for entry in taken:
+            self._flying[entry.id] = entry
+        return taken
+
+    def ack(self, entry_id: int) -> None:
+        """Forget a delivered entry; an unknown id is ignored."""
+        entry = self._forget(entry_id)
+        if entry is None:
+            return
+        self._counts["acked"] += 1
+        if entry.lane is Lane.LIVE and entry.supersede_key is not None:
+            newest = self._acked_by_key.get(entry.supersede_key, 0)
+            self._acked_by_key[entry.supersede_key] = max(newest, entry.id)
+        self._tell_safe(entry_id)
+
+    def reject(self, entry_id: int, reason: str) -> None:
+        """Forget an entry that the broker will never take; an unknown id is ignored."""
+        if self._forget(entry_id) is not None:
+            self._rejected[reason] += 1
+            self._when_safe.pop(entry_id, None)
+
+    def release(self, entry_ids: Iterable[int]) -> None:
+        """Put entries in flight back into their old places; unknown ids are ignored."""
+        back = [entry for each in set(entry_ids) if (entry := self._flying.pop(each, None))]
+        self._n_history_flying -= sum(entry.lane is Lane.HISTORY for entry in back)
+        overtaken_by = dict(self._acked_by_key)
+        for entry in self._flying.values():
+            if entry.lane is Lane.LIVE and entry.supersede_key is not None:
+                newest = overtaken_by.get(entry.supersede_key, 0)
+                overtaken_by[entry.supersede_key] = max(newest, entry.id)
+        queues: dict[Lane, list[Entry]] = {lane: [] for lane in Lane}
+        for entry in back:
+            queues[entry.lane].append(entry)
+        live = []
+        for entry in sorted(queues[Lane.LIVE], key=lambda each: each.id):
+            if overtaken_by.get(entry.supersede_key or "", 0) <= entry.id:
+                live.append(entry)
+            elif entry.late_topic is not None:
+                self._to_history(entry)
+            elif self._acked_by_key.get(entry.supersede_key or "", 0) > entry.id:
+                self._drop(entry, DropReason.OVERTAKEN)
+            else:
+                live.append(entry)
+        self._live.give_back(live)
+        for entry in live:
+            if self._live.is_superseded(entry):
+                self._note_late(entry)
+        self._urgent.give_back(each for lane in URGENT for each in queues[lane])
+        self._history.give_back(queues[Lane.HISTORY])
+        # Entries in flight could not be dropped; what came back can be.
+        self._make_room()
+        self._wake()
+
+    def when_safe(self, entry_id: int, done: Callable[[], None]) -> None:
+        """Have ``done`` called once the disk or the broker has the entry."""
+        if entry_id not in self._held or self.shelf.is_safe(entry_id):
+            done()
+        else:
+            self._when_safe.setdefault(entry_id, []).append(done)
+
+    def hold_history(self, delay_s: float) -> None:
+        """Send nothing of the history lane for so long, counted from the next tick."""
+        self._hold_s = delay_s
+        self._credit = 0.0
+
+    def set_wakeup(self, wakeup: Callable[[], None] | None) -> None:
+        """Set who is told of new entries; called from within ``put`` and ``release``."""
+        self._wakeup = wakeup
+
+    def snapshot(self, *, now_s: float) -> OutboxSnapshot:
+        """Counters and gauges now."""
+        oldest = next((each for each in self._held.values() if each.lane is not Lane.HISTORY), None)
+        n_history = len(self._history) + len(self._parked) + self.shelf.n_stored
+        return OutboxSnapshot(
+            accepted=self._counts["accepted"],
+            restored=self._restored,
+            acked=self._counts["acked"],
+            rejected=dict(self._rejected),
+            dropped=dict(self._dropped),
+            depth=self._depth(),
+            in_flight=len(self._flying),
+            history=n_history,
+            bytes=self._bytes + self.shelf.size_bytes,
+            stored_bytes=self.shelf.size_bytes,
+            unsafe=self.shelf.n_unsafe,
+            oldest_unacked_age_s=None if oldest is None else now_s - oldest.accepted_s,
+            room_h=self._room_h() if self._has_file else None,
+            is_over_bound=self._is_over_bound(),
+            storage_error=self.storage_error,
+        )
+
+    # --- what the driver calls --------------------------------------------------------------------
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether ``tick`` has anything to do."""
+        has_history = self.shelf.n_stored or self._parked or self._history.entries
+        return bool(not self.shelf.is_idle or has_history or self._late)
+
+    def tick(self, now_s: float) -> None:
+        """Let time pass: history gets its share, and what has waited too long becomes history."""
+        passed_s = 0.0 if self._ticked_s is None else max(0.0, now_s - self._ticked_s)
+        self._ticked_s = now_s
+        if self._hold_s is not None:
+            self._history_from_s, self._hold_s = now_s + self._hold_s, None
+        if now_s >= self._history_from_s:
+            most = max(1.0, self._pace.history_per_s / 10)
+            self._credit = min(most, self._credit + passed_s * self._pace.history_per_s)
+        self._flow.tick(now_s)
+        self._move_late(now_s)
+        self._move_parked()
+        self._drop_old(now_s)
+        self._make_room()
+        if self._credit >= 1 and (self._history.entries or self.shelf.n_stored):
+            self._wake()
+
+    def plan(self, now_s: float, *, is_all: bool = False) -> Plan | None:
+        """Say what one commit should write, and give up, now; see ``Shelf.plan``."""
+        is_aging = self.shelf.n_stored > 0 and (
+            self._aged_s is None or now_s - self._aged_s >= _AGING_PERIOD_S
+        )
+        if is_aging:
+            self._aged_s = now_s
+        over_n, over_bytes = self._excess()
+        has_stored = self.shelf.n_stored > 0
+        return self.shelf.plan(
+            now_s,
+            is_read_wanted=self._is_read_wanted and not is_all,
+            drop_n=over_n if has_stored else 0,
+            drop_bytes=over_bytes if has_stored else 0,
+            is_aging=is_aging,
+            is_all=is_all,
+        )
+
+    def written(self, plan: Plan, sizes_bytes: list[int]) -> None:
+        """The commit of a plan is on the disk."""
+        for entry_id in self.shelf.written(plan, sizes_bytes):
+            self._tell_safe(entry_id)
+            if entry_id in self._parked and self.shelf.evict(entry_id):
+                self._let_go(self._parked.pop(entry_id))
+        self._make_room()
+        # Entries that waited for their predecessors to be marked may go now.
+        self._wake()
+
+    def dropped(self, n: int, n_old: int, size_bytes: int) -> None:
+        """Chunks on the disk were given up, for room or for their age."""
+        self.shelf.dropped(n + n_old, size_bytes)
+        if n:
+            self._dropped[DropReason.SUPERSEDED] += n
+        if n_old:
+            self._dropped[DropReason.TOO_OLD] += n_old
+
+    def loaded(self, entries: list[Entry]) -> None:
+        """History has come back from the disk."""
+        self._is_read_wanted = False
+        for entry in entries:
+            self._hold(entry)
+        self._history.give_back(entries)
+        self._wake()
+
+    def damaged(self, number: int, n_lost: int, size_bytes: int) -> None:
+        """A chunk on the disk cannot be read."""
+        self.shelf.damaged(number, n_lost, size_bytes)
+        self._dropped[DropReason.DAMAGED] += n_lost
+
+    def restored(self, entries: list[Entry]) -> None:
+        """Urgent entries of an earlier life; before anything is put."""
+        for entry in entries:
+            self._hold(entry)
+        self._urgent.give_back(entries)
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _queue_of(self, entry: Entry) -> EntryQueue:
+        if entry.lane is Lane.LIVE:
+            return self._live
+        return self._history if entry.lane is Lane.HISTORY else self._urgent
+
+    def _is_stored(self, entry: Entry) -> bool:
+        if not self._has_file or entry.qos == 0 or entry.lane is Lane.STATE:
+            return False
+        return entry.lane is not Lane.LIVE or entry.late_topic is not None
+
+    def _take_history(self, limit: int) -> list[Entry]:
+        # Live entries find half of the window free at any moment.
+        window = min(self._pace.window, limit + len(self._flying))
+        n = min(limit, int(self._credit), max(1, window // 2) - self._n_history_flying)
+        taken = self._history.take(n)
+        self._credit -= len(taken)
+        self._n_history_flying += len(taken)
+        if len(self._history) < _HISTORY_LOW and self.shelf.n_stored:
+            self._is_read_wanted = True
+        return taken
+
+    def _note_late(self, entry: Entry) -> None:
+        if entry.late_topic is not None:
+            heapq.heappush(self._late, entry.id)
+
+    def _move_late(self, now_s: float) -> None:
+        due_s = now_s - self._pace.backlog_after_s
+        while self._late:
+            entry = self._live.entries.get(self._late[0])
+            if entry is not None and entry.accepted_s > due_s:
+                break
+            heapq.heappop(self._late)
+            if entry is not None:
+                self._live.remove(entry.id)
+                self._to_history(entry)
+
+    def _to_history(self, entry: Entry) -> None:
+        """Move an entry that waits in no queue any more."""
+        if self.shelf.evict(entry.id):
+            self._let_go(entry)
+            return
+        self._let_go(entry)
+        moved = late(entry)
+        self._hold(moved)
+        if self.shelf.is_safe(entry.id):
+            self._history.give_back((moved,))
+        else:
+            self._parked[entry.id] = moved
+
+    def _move_parked(self) -> None:
+        if not self._parked:
+            return
+        for entry in list(islice(self._parked.values(), _HISTORY_LOW)):
+            if self.shelf.evict(entry.id):
+                self._let_go(self._parked.pop(entry.id))
+        if not self.shelf.n_stored and len(self._history) < _HISTORY_LOW:
+            n = min(_HISTORY_LOW, len(self._parked))
+            self._history.give_back([self._parked.popitem(last=False)[1] for _ in range(n)])
+
+    def _drop_old(self, now_s: float) -> None:
+        if self._memory_aged_s is not None and now_s - self._memory_aged_s < _AGING_PERIOD_S:
+            return
+        self._memory_aged_s = now_s
+        before_s = now_s - self._bounds.max_age_s
+        for entry in list(takewhile(lambda each: each.accepted_s < before_s, self._held.values())):
+            if entry.lane not in URGENT and entry.id not in self._flying:
+                self._drop(entry, DropReason.TOO_OLD)
+
+    def _depth(self) -> int:
+        return len(self._held) + self.shelf.n_stored
+
+    def _excess(self) -> tuple[int, int]:
+        over_bytes = self._bytes + self.shelf.size_bytes - self._bounds.max_bytes
+        return max(0, self._depth() - self._bounds.max_items), max(0, over_bytes)
+
+    def _is_over_bound(self) -> bool:
+        return self._excess() != (0, 0)
+
+    def _is_memory_over(self) -> bool:
+        bounds = self._bounds
+        if len(self._held) > bounds.memory_items or self._bytes > bounds.memory_bytes:
+            return True
+        # What is on the disk only is older, and goes first, with the next commit.
+        can_wait = self.shelf.n_stored > 0 and self.storage_error is None
+        return not can_wait and self._is_over_bound()
+
+    def _make_room(self) -> None:
+        while self._is_memory_over() and self._drop_one():
+            pass
+
+    def _drop_one(self) -> bool:
+        reason = DropReason.SUPERSEDED
+        entry = self._history.oldest() or next(iter(self._parked.values()), None)
+        if entry is None and (entry_id := self._live.oldest_superseded()) is not None:
+            entry = self._held[entry_id]
+        if entry is None and (entry := self._live.oldest()) is not None:
+            reason = DropReason.FULL
+        if entry is None and (entry_id := self._urgent.oldest_superseded()) is not None:
+            entry = self._held[entry_id]
+        if entry is None:
+            return False
+        self._drop(entry, reason)
+        return True
+
+    def _drop(self, entry: Entry, reason: DropReason) -> None:
+        self._forget(entry.id)
+        self._dropped[reason] += 1
+        self._when_safe.pop(entry.id, None)
+
+    def _hold(self, entry: Entry) -> None:
+        self._held[entry.id] = entry
+        self._bytes += entry.size_bytes
+
+    def _let_go(self, entry: Entry) -> None:
+        """Forget it in memory only."""
+        del self._held[entry.id]
+        self._bytes -= entry.size_bytes
+
+    def _forget(self, entry_id: int) -> Entry | None:
+        entry = self._held.pop(entry_id, None)
+        if entry is None:
+            return None
+        self._bytes -= entry.size_bytes
+        if self._flying.pop(entry_id, None) is None:
+            self._parked.pop(entry_id, None)
+            self._queue_of(entry).remove(entry_id)
+        elif entry.lane is Lane.HISTORY:
+            self._n_history_flying -= 1
+        self.shelf.forget(entry_id)
+        return entry
+
+    def _tell_safe(self, entry_id: int) -> None:
+        for done in self._when_safe.pop(entry_id, ()):
+            done()
+
+    def _room_h(self) -> float | None:
+        """For how long there is room when nothing leaves."""
+        if not self._flow.items_per_s:
+            return None
+        bounds, shelf = self._bounds, self.shelf
+        item_bytes = self._flow.item_bytes
+        if shelf.n_written:
+            item_bytes = shelf.bytes_written / shelf.n_written
+        used_bytes = self._bytes + shelf.size_bytes
+        room_s = min(
+            (bounds.max_items - self._depth()) / self._flow.items_per_s,
+            (bounds.max_bytes - used_bytes) / (self._flow.items_per_s * item_bytes),
+            bounds.max_age_s,
+        )
+        return round(max(0.0, room_s) / 3600, 2)
+
+    def _wake(self) -> None:
+        if self._wakeup is not None:
+            self._wakeup()

@@ -1,0 +1,47 @@
+"""How fast entries come: a mean over the last minutes. Pure."""
+
+from __future__ import annotations
+
+__all__ = ["FlowRate"]
+
+_PERIOD_S = 10.0
+_KEPT = 0.9
+"""Share of the old mean that each period leaves: about two minutes count."""
+
+
+class FlowRate:
+    """Counts what is added; ``tick`` makes a rate of it."""
+
+    def __init__(self) -> None:
+        self.items_per_s = 0.0
+        self._n = 0
+        self._n_all = 0
+        self._bytes_all = 0
+        self._since_s: float | None = None
+        self._is_first = True
+
+    @property
+    def item_bytes(self) -> float:
+        """Mean size of an item."""
+        return self._bytes_all / self._n_all if self._n_all else 0.0
+
+    def add(self, size_bytes: int) -> None:
+        """Count one item."""
+        self._n += 1
+        self._n_all += 1
+        self._bytes_all += size_bytes
+
+    def tick(self, now_s: float) -> None:
+        """Let time pass."""
+        if self._since_s is None:
+            self._since_s, self._n = now_s, 0
+            return
+        passed_s = now_s - self._since_s
+        if passed_s < _PERIOD_S:
+            return
+        rate = self._n / passed_s
+        if self._is_first:
+            self.items_per_s, self._is_first = rate, False
+        else:
+            self.items_per_s = _KEPT * self.items_per_s + (1 - _KEPT) * rate
+        self._since_s, self._n = now_s, 0
