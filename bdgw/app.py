@@ -19,9 +19,11 @@ import structlog
 from bdgw import __version__
 from bdgw.api.app import build_api
 from bdgw.api.server import ApiServer
+from bdgw.archive import Archive
 from bdgw.assembly import build_augmentation, check_augmentation
 from bdgw.augmentation import Augmentation
 from bdgw.config import Config
+from bdgw.device_desk import DeviceDesk
 from bdgw.errors import ConfigError
 from bdgw.hostclock import HostClock
 from bdgw.hub import Hub
@@ -33,6 +35,8 @@ from bdgw.plan import (
     broker_password,
     device_facts,
     device_specs,
+    history_limits,
+    history_path,
     host_and_port,
     listener_specs,
     mqtt_settings,
@@ -59,8 +63,12 @@ from bdgw.receivers import (
     Verdict,
     raise_descriptor_limit,
 )
+from bdgw.repair import Repair
 from bdgw.statedir import locked
 from bdgw.status import GatewayStatus
+from bdgw.store.history import StoredHistory
+from bdgw.store.history_file import HistoryFile
+from bdgw.store.history_reader import HistoryFileReader
 from bdgw.wire.session import Session
 from bdgw.wire.splitter import Skipped as SkippedBytes
 
@@ -127,6 +135,11 @@ class Gateway:
             utc_ns=self._clock.utc_ns,
         )
         self._hub.subscribe(self._sink)
+        self._history = self._build_history()
+        self._repair: Repair | None = None
+        if self._history is not None:
+            self._hub.subscribe(self._history)
+            self._repair = Repair(self._history, send=self._sink.send_again)
         self._health_due = asyncio.Event()
         self._gate = AccountGate()
         self._augmentation = self._build_augmentation()
@@ -160,6 +173,9 @@ class Gateway:
         raise_descriptor_limit()
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(locked(self._config.gateway.state_dir))
+            if self._history is not None:
+                self._history.start()
+                stack.push_async_callback(self._history.close)
             broker = await self._enter_broker(stack)
             publisher = self._build_publisher(broker)
             self.status = self._build_status(publisher, broker)
@@ -170,6 +186,7 @@ class Gateway:
                     group.create_task(api.run(), name="api")
                 health = group.create_task(self._tell_health(self.status), name="health")
                 augmenting = group.create_task(self._augmentation.run(), name="augmentation")
+                repairing = group.create_task(self._run_repair(), name="repair")
                 receiving = group.create_task(self._pool.run(), name="receivers")
                 _log.info(
                     "gateway_started",
@@ -189,9 +206,10 @@ class Gateway:
                 gc.collect()
                 gc.freeze()
                 await stop.wait()
-                for task in (receiving, augmenting, health):
+                sources = (receiving, augmenting, health, repairing)
+                for task in sources:
                     task.cancel()
-                await asyncio.wait((receiving, augmenting, health))
+                await asyncio.wait(sources)
                 await publisher.stop(_DRAIN_S)
                 await publishing
                 if api is not None:
@@ -249,6 +267,33 @@ class Gateway:
             self._augmentation.take(device, event, now)
         self.intake.take(device, event, now)
 
+    def _build_history(self) -> StoredHistory | None:
+        if not self._config.history.enabled:
+            return None
+        path = history_path(self._config)
+        return StoredHistory(
+            HistoryFile(path, history_limits(self._config)),
+            HistoryFileReader(path),
+            trusted_utc_ns=self._trusted_utc_ns,
+        )
+
+    def _build_archive(self) -> Archive | None:
+        if self._history is None:
+            return None
+        return Archive(
+            self._history,
+            gateway=self._config.gateway.id,
+            boot=self._boot,
+            next_seq=lambda device: self.intake.records[device].seq,
+        )
+
+    async def _run_repair(self) -> None:
+        if self._repair is not None:
+            await self._repair.run()
+
+    def _trusted_utc_ns(self) -> int | None:
+        return self._clock.utc_ns() if self._host_clock.is_synchronised() else None
+
     def _build_publisher(self, broker: EmbeddedBroker | None) -> MqttPublisher:
         gateway, boot = self._config.gateway.id, self._boot
         state = partial(payload.connection_payload, gateway, boot=boot)
@@ -282,6 +327,7 @@ class Gateway:
             corrections=self._augmentation.corrections,
             caster=self._augmentation.caster,
             host_clock=self._host_clock,
+            history=None if self._history is None else self._history.state,
             utc_ns=self._clock.utc_ns,
             monotonic_s=self._clock.monotonic_s,
         )
@@ -292,6 +338,7 @@ class Gateway:
             return None
         app = build_api(
             status,
+            DeviceDesk(status, self._build_archive(), self._repair),
             tokens=api_tokens(self._config),
             anonymous=config.anonymous,
             version=__version__,

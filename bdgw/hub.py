@@ -10,9 +10,9 @@ from typing import Protocol
 
 import msgspec
 
-from bdgw.model import Alarm, ConnectionState, DeviceFix, DeviceState, Sky
+from bdgw.model import Alarm, ConnectionState, DeviceFix, DeviceState, Fix, Sky
 
-__all__ = ["DomainEvent", "Hub", "Sink", "SkySeen"]
+__all__ = ["DomainEvent", "FixQuarantined", "Hub", "Sink", "SkySeen"]
 
 
 class SkySeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,7 +22,16 @@ class SkySeen(msgspec.Struct, frozen=True, kw_only=True):
     sky: Sky
 
 
-DomainEvent = DeviceFix | SkySeen | DeviceState | ConnectionState | Alarm
+class FixQuarantined(msgspec.Struct, frozen=True, kw_only=True):
+    """A fix that is kept back because its time cannot be; it has no number and is never shown."""
+
+    device: str
+    reason: str
+    fix: Fix
+    t_rx_utc_ns: int
+
+
+DomainEvent = DeviceFix | FixQuarantined | SkySeen | DeviceState | ConnectionState | Alarm
 
 
 class Sink(Protocol):

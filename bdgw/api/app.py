@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 from typing import Any, Protocol
 
-import msgspec
 from fastapi import Depends, FastAPI, Request, Response, params
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from bdgw.api.auth import Token, authoriser, refusal_of
+from bdgw.api.devices import DeviceSource, add_devices
+from bdgw.api.response import JsonResponse, problem, problem_of
 
 __all__ = ["StatusSource", "build_api"]
-
-_encode = msgspec.json.Encoder().encode
 
 
 class StatusSource(Protocol):
@@ -38,42 +36,13 @@ class StatusSource(Protocol):
         ...
 
 
-class JsonResponse(Response):
-    """A value as JSON, encoded by msgspec."""
-
-    media_type = "application/json"
-
-    def render(self, content: object) -> bytes:
-        """Encode the value."""
-        return _encode(content)
-
-
-class ProblemResponse(JsonResponse):
-    """An error as an RFC 9457 problem document."""
-
-    media_type = "application/problem+json"
-
-
-def _problem(status: int, detail: str, headers: dict[str, str] | None = None) -> ProblemResponse:
-    return ProblemResponse(
-        {
-            "type": "about:blank",
-            "title": HTTPStatus(status).phrase,
-            "status": status,
-            "detail": detail,
-        },
-        status_code=status,
-        headers=headers,
-    )
-
-
-def _problem_of(error: HTTPException) -> ProblemResponse:
-    headers = dict(error.headers) if error.headers else None
-    return _problem(error.status_code, str(error.detail), headers)
-
-
 def build_api(
-    status: StatusSource, *, tokens: tuple[Token, ...], anonymous: str, version: str
+    status: StatusSource,
+    devices: DeviceSource,
+    *,
+    tokens: tuple[Token, ...],
+    anonymous: str,
+    version: str,
 ) -> FastAPI:
     """Make the ASGI application.
 
@@ -92,6 +61,7 @@ def build_api(
 
     _answer_errors(app, tokens)
     _add_corrections(app, status, may_read=may_read, may_operate=may_operate)
+    add_devices(app, devices, may_read=may_read, may_operate=may_operate)
 
     @app.get("/api/v1/status", dependencies=[may_read])
     async def get_status() -> JsonResponse:
@@ -122,21 +92,21 @@ def _answer_errors(app: FastAPI, tokens: tuple[Token, ...]) -> None:
         request: Request, answer: Callable[[Request], Awaitable[Response]]
     ) -> Response:
         refusal = refusal_of(request, tokens)
-        return await answer(request) if refusal is None else _problem_of(refusal)
+        return await answer(request) if refusal is None else problem_of(refusal)
 
     @app.exception_handler(HTTPException)
     async def _http_error(_request: Request, error: HTTPException) -> Response:
-        return _problem_of(error)
+        return problem_of(error)
 
     @app.exception_handler(Exception)
     async def _bug(_request: Request, _error: Exception) -> Response:
-        return _problem(500, "the gateway could not answer; its log says why")
+        return problem(500, "the gateway could not answer; its log says why")
 
     @app.exception_handler(RequestValidationError)
     async def _bad_request(_request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        return _problem(422, f"{where}: {first['msg']}")
+        return problem(422, f"{where}: {first['msg']}")
 
 
 def _add_corrections(

@@ -9,6 +9,7 @@ from bdgw.config.correction import AccountConfig, CorrectionConfig, GgaConfig, P
 from bdgw.config.device import DeviceConfig, ListenerConfig, MatchConfig
 from bdgw.config.file import Config, load, load_users, parse
 from bdgw.config.gateway import ApiConfig, BrokerConfig, GatewayConfig, LogConfig, TokenConfig
+from bdgw.config.history import HistoryConfig, StoreConfig
 from bdgw.config.value import SecretConfig
 
 __all__ = [
@@ -23,11 +24,13 @@ __all__ = [
     "DeviceConfig",
     "GatewayConfig",
     "GgaConfig",
+    "HistoryConfig",
     "ListenerConfig",
     "LogConfig",
     "MatchConfig",
     "PlaceConfig",
     "SecretConfig",
+    "StoreConfig",
     "TokenConfig",
     "load",
     "load_users",

@@ -12,6 +12,7 @@ from bdgw.plan.correction import (
     correction_tls,
 )
 from bdgw.plan.device import device_facts, device_specs, listener_specs
+from bdgw.plan.history import history_limits, history_path, store_password
 from bdgw.plan.secret import host_and_port
 
 __all__ = [
@@ -26,8 +27,11 @@ __all__ = [
     "correction_tls",
     "device_facts",
     "device_specs",
+    "history_limits",
+    "history_path",
     "host_and_port",
     "listener_specs",
     "mqtt_settings",
+    "store_password",
     "users_file",
 ]

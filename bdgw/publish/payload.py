@@ -21,9 +21,12 @@ __all__ = [
     "alarm_payload",
     "connection_payload",
     "device_fix_payload",
+    "device_fix_value",
     "encode",
     "fix_payload",
+    "sky_fields",
     "sky_payload",
+    "stamp_historical",
     "stamp_published",
 ]
 
@@ -146,6 +149,11 @@ def fix_payload(
 
 def device_fix_payload(gateway: str, item: DeviceFix) -> bytes:
     """Write a live fix as published, but for ``t_pub``, which ``stamp_published`` adds."""
+    return _encoder.encode(device_fix_value(gateway, item))
+
+
+def device_fix_value(gateway: str, item: DeviceFix) -> FixPayload:
+    """Give what is published of a fix with its place in the stream of its device."""
     payload = fix_payload(
         item.fix,
         via=item.via,
@@ -159,12 +167,17 @@ def device_fix_payload(gateway: str, item: DeviceFix) -> bytes:
     payload.boot = item.boot
     payload.seq = item.seq
     payload.t_rx = format_posix(item.t_rx_utc_ns)
-    return _encoder.encode(payload)
+    return payload
 
 
 def stamp_published(payload: bytes, posix_ns: int) -> bytes:
     """Add ``t_pub`` at the moment of sending: a fix may have waited long for the broker."""
     return payload[:-1] + b',"t_pub":"' + format_posix(posix_ns).encode() + b'"}'
+
+
+def stamp_historical(payload: bytes) -> bytes:
+    """Mark a fix that is not news: it comes late, or again."""
+    return payload[:-1] + b',"historical":true}'
 
 
 def format_posix(posix_ns: int) -> str:
@@ -203,6 +216,11 @@ def alarm_payload(gateway: str, alarm: Alarm) -> bytes:
 
 def sky_payload(gateway: str, device: str, sky: Sky) -> bytes:
     """Write the satellites in view and used."""
+    return _encoder.encode({"v": VERSION, "gw": gateway, "dev": device, **sky_fields(sky)})
+
+
+def sky_fields(sky: Sky) -> dict[str, object]:
+    """Give the satellites in view, and which of them are used."""
     used = set(sky.used)
     satellites = []
     for satellite in sky.satellites:
@@ -213,4 +231,4 @@ def sky_payload(gateway: str, device: str, sky: Sky) -> bytes:
         }
         row["used"] = (satellite.system, satellite.prn) in used
         satellites.append(row)
-    return _encoder.encode({"v": VERSION, "gw": gateway, "dev": device, "satellites": satellites})
+    return {"satellites": satellites}

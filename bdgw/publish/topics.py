@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["alarm", "connection", "fix", "health", "root", "sky"]
+__all__ = ["alarm", "connection", "fix", "health", "history_fix", "root", "sky"]
 
 
 def root(gateway: str) -> str:
@@ -23,6 +23,11 @@ def health(gateway: str) -> str:
 def fix(gateway: str, device: str) -> str:
     """Live fixes: retained, so that the broker keeps the latest."""
     return f"{root(gateway)}/dev/{device}/fix"
+
+
+def history_fix(gateway: str, device: str) -> str:
+    """Fixes that come late or again: never retained, never the latest."""
+    return f"{root(gateway)}/dev/{device}/history/fix"
 
 
 def sky(gateway: str, device: str) -> str:

@@ -85,7 +85,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
 
 
 def migrate(
-    connection: sqlite3.Connection, migrations: Sequence[Sequence[str]] = MIGRATIONS
+    connection: sqlite3.Connection,
+    migrations: Sequence[Sequence[str]] = MIGRATIONS,
+    *,
+    application: int = APPLICATION_ID,
 ) -> None:
     """Bring the tables to the newest version, all the way or not at all.
 
@@ -97,7 +100,7 @@ def migrate(
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (n_tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if application_id != APPLICATION_ID and (application_id or version or n_tables):
+    if application_id != application and (application_id or version or n_tables):
         raise StoreCorruptError("it is a database of another program")
     if version > len(migrations):
         raise StoreError(
@@ -112,7 +115,7 @@ def migrate(
             for statement in statements:
                 connection.execute(statement)
         # PRAGMA takes no parameters; both are integers of ours.
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA application_id = {application}")
         connection.execute(f"PRAGMA user_version = {len(migrations)}")
         connection.execute("COMMIT")
     except sqlite3.Error:
