@@ -20,9 +20,11 @@ import structlog
 from bdgw import __version__
 from bdgw.api.app import build_api
 from bdgw.api.server import ApiServer
+from bdgw.archive import Archive
 from bdgw.assembly import build_augmentation, check_augmentation
 from bdgw.augmentation import Augmentation
 from bdgw.config import Config
+from bdgw.device_desk import DeviceDesk
 from bdgw.errors import ConfigError, UnavailableError
 from bdgw.hostclock import HostClock
 from bdgw.hub import Hub
@@ -36,6 +38,8 @@ from bdgw.plan import (
     broker_password,
     device_facts,
     device_specs,
+    history_limits,
+    history_path,
     host_and_port,
     listener_specs,
     mqtt_settings,
@@ -67,9 +71,13 @@ from bdgw.receivers import (
     Verdict,
     raise_descriptor_limit,
 )
+from bdgw.repair import Repair
 from bdgw.shortmsg.ledger_store import StoreError
 from bdgw.statedir import locked
 from bdgw.status import GatewayStatus
+from bdgw.store.history import StoredHistory
+from bdgw.store.history_file import HistoryFile
+from bdgw.store.history_reader import HistoryFileReader
 from bdgw.store.outbox_file import open_outbox
 from bdgw.wire.session import Session
 from bdgw.wire.splitter import Skipped as SkippedBytes
@@ -145,6 +153,11 @@ class Gateway:
             utc_ns=self._clock.utc_ns,
         )
         self._hub.subscribe(self._sink)
+        self._history = self._build_history()
+        self._repair: Repair | None = None
+        if self._history is not None:
+            self._hub.subscribe(self._history)
+            self._repair = Repair(self._history, send=self._sink.send_again)
         self._health_due = asyncio.Event()
         self._gate = AccountGate()
         self._augmentation = self._build_augmentation()
@@ -181,6 +194,9 @@ class Gateway:
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(locked(self._config.gateway.state_dir))
             await self._enter_outbox(stack)
+            if self._history is not None:
+                self._history.start()
+                stack.push_async_callback(self._history.close)
             if self._messages is not None:
                 await stack.enter_async_context(self._messages.opened())
             broker = await self._enter_broker(stack)
@@ -192,7 +208,10 @@ class Gateway:
                 if api is not None:
                     group.create_task(api.run(), name="api")
                 health = group.create_task(self._tell_health(self.status), name="health")
-                sources = [group.create_task(self._augmentation.run(), name="augmentation")]
+                sources = [
+                    group.create_task(self._augmentation.run(), name="augmentation"),
+                    group.create_task(self._run_repair(), name="repair"),
+                ]
                 if self._messages is not None:
                     sources.append(group.create_task(self._messages.run(), name="messages"))
                 receiving = group.create_task(self._pool.run(), name="receivers")
@@ -318,6 +337,33 @@ class Gateway:
             self._augmentation.take(device, event, now)
         self.intake.take(device, event, now)
 
+    def _build_history(self) -> StoredHistory | None:
+        if not self._config.history.enabled:
+            return None
+        path = history_path(self._config)
+        return StoredHistory(
+            HistoryFile(path, history_limits(self._config)),
+            HistoryFileReader(path),
+            trusted_utc_ns=self._trusted_utc_ns,
+        )
+
+    def _build_archive(self) -> Archive | None:
+        if self._history is None:
+            return None
+        return Archive(
+            self._history,
+            gateway=self._config.gateway.id,
+            boot=self._boot,
+            next_seq=lambda device: self.intake.records[device].seq,
+        )
+
+    async def _run_repair(self) -> None:
+        if self._repair is not None:
+            await self._repair.run()
+
+    def _trusted_utc_ns(self) -> int | None:
+        return self._clock.utc_ns() if self._host_clock.is_synchronised() else None
+
     def _build_publisher(self, broker: EmbeddedBroker | None) -> MqttPublisher:
         gateway, boot = self._config.gateway.id, self._boot
         state = partial(payload.connection_payload, gateway, boot=boot)
@@ -357,6 +403,7 @@ class Gateway:
             caster=self._augmentation.caster,
             messages=self._messages,
             host_clock=self._host_clock,
+            history=None if self._history is None else self._history.state,
             utc_ns=self._clock.utc_ns,
             monotonic_s=self._clock.monotonic_s,
         )
@@ -367,6 +414,7 @@ class Gateway:
             return None
         app = build_api(
             status,
+            DeviceDesk(status, self._build_archive(), self._repair),
             tokens=api_tokens(self._config),
             anonymous=config.anonymous,
             version=__version__,

@@ -1,6 +1,6 @@
 """Fixes in the formats of other programs: NDJSON, CSV, GeoJSON (RFC 7946), GPX 1.1.
 
-Each writer gives text in pieces, so that a long capture needs no memory. Fixes without a position
+Each writer gives text in pieces, so that a long track needs no memory. Fixes without a position
 have no place in GeoJSON and GPX and are left out there.
 """
 
@@ -10,14 +10,14 @@ import csv as csv_module
 import io
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 from xml.sax.saxutils import escape
 
 import msgspec
 
 from bdgw.publish.payload import FixPayload, encode
 
-__all__ = ["csv", "geojson", "gpx", "ndjson"]
+__all__ = ["CsvText", "FixText", "GeoJsonText", "GpxText", "csv", "geojson", "gpx", "ndjson"]
 
 _CSV_COLUMNS = (
     "t_fix",
@@ -37,6 +37,32 @@ _CSV_COLUMNS = (
     "sats_used",
     "hdop",
 )
+_CSV_PLACE = ("boot", "seq", "t_rx")
+"""Where a fix stands in the stream of its device."""
+
+
+class FixText(Protocol):
+    """A format: what stands before the fixes, each of them, and what stands behind them."""
+
+    media_type: str
+
+    def begin(self) -> str:
+        """Write what stands before the first fix."""
+        ...
+
+    def write(self, fix: FixPayload) -> str:
+        """Write a fix; nothing where it has no place in the format."""
+        ...
+
+    def end(self) -> str:
+        """Write what stands behind the last fix."""
+        ...
+
+
+def _whole(text: FixText, fixes: Iterable[FixPayload]) -> Iterator[str]:
+    yield text.begin()
+    yield from filter(None, map(text.write, fixes))
+    yield text.end()
 
 
 def ndjson(fixes: Iterable[FixPayload]) -> Iterator[str]:
@@ -47,28 +73,64 @@ def ndjson(fixes: Iterable[FixPayload]) -> Iterator[str]:
 
 def csv(fixes: Iterable[FixPayload]) -> Iterator[str]:
     """Write a table with a header; an empty cell is unknown."""
-    buffer = io.StringIO()
-    writer = csv_module.writer(buffer, lineterminator="\n")
-    writer.writerow(_CSV_COLUMNS)
-    for fix in fixes:
-        row = [getattr(fix, name) for name in _CSV_COLUMNS]
-        writer.writerow(["" if cell is None else cell for cell in row])
-        yield buffer.getvalue()
-        buffer.seek(0)
-        buffer.truncate()
-    yield buffer.getvalue()
+    return _whole(CsvText(), fixes)
+
+
+class CsvText:
+    """A table with a header; with ``has_place`` it begins with the place of each fix."""
+
+    media_type = "text/csv; charset=utf-8"
+
+    def __init__(self, *, has_place: bool = False) -> None:
+        self._columns = (*_CSV_PLACE, *_CSV_COLUMNS) if has_place else _CSV_COLUMNS
+        self._buffer = io.StringIO()
+        self._writer = csv_module.writer(self._buffer, lineterminator="\n")
+
+    def begin(self) -> str:
+        """Write the header."""
+        return self._row(self._columns)
+
+    def write(self, fix: FixPayload) -> str:
+        """Write a line."""
+        cells = [getattr(fix, name) for name in self._columns]
+        return self._row(["" if cell is None else cell for cell in cells])
+
+    def end(self) -> str:
+        """Nothing: a table just ends."""
+        return ""
+
+    def _row(self, cells: Iterable[Any]) -> str:
+        self._writer.writerow(cells)
+        text = self._buffer.getvalue()
+        self._buffer.seek(0)
+        self._buffer.truncate()
+        return text
 
 
 def geojson(fixes: Iterable[FixPayload]) -> Iterator[str]:
-    """Write a FeatureCollection of points: longitude, latitude, ellipsoidal height.
+    """Write a FeatureCollection of points: longitude, latitude, ellipsoidal height."""
+    return _whole(GeoJsonText(), fixes)
+
+
+class GeoJsonText:
+    """A FeatureCollection of points.
 
     RFC 7946 knows WGS84 alone; the frame of the fix stands in its properties.
     """
-    yield '{"type":"FeatureCollection","features":['
-    separator = "\n"
-    for fix in fixes:
+
+    media_type = "application/geo+json"
+
+    def __init__(self) -> None:
+        self._separator = "\n"
+
+    def begin(self) -> str:
+        """Open the collection."""
+        return '{"type":"FeatureCollection","features":['
+
+    def write(self, fix: FixPayload) -> str:
+        """Write a feature."""
         if fix.lat_deg is None or fix.lon_deg is None:
-            continue
+            return ""
         point = [fix.lon_deg, fix.lat_deg]
         if fix.alt_hae_m is not None:
             point.append(fix.alt_hae_m)
@@ -80,9 +142,12 @@ def geojson(fixes: Iterable[FixPayload]) -> Iterator[str]:
             "geometry": {"type": "Point", "coordinates": point},
             "properties": properties,
         }
-        yield separator + encode(feature).decode()
-        separator = ",\n"
-    yield "\n]}\n"
+        separator, self._separator = self._separator, ",\n"
+        return separator + encode(feature).decode()
+
+    def end(self) -> str:
+        """Close the collection."""
+        return "\n]}\n"
 
 
 # GPX 1.1 knows these kinds of fix; RTK is a differential solution to it.
@@ -96,14 +161,26 @@ def _decimal(value: float | str) -> str:
 
 def gpx(fixes: Iterable[FixPayload]) -> Iterator[str]:
     """Write one track; ``ele`` is above mean sea level, as GPX 1.1 says."""
-    yield (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        '<gpx version="1.1" creator="bdgw" xmlns="http://www.topografix.com/GPX/1/1">\n'
-        "<trk><trkseg>\n"
-    )
-    for fix in fixes:
+    return _whole(GpxText(), fixes)
+
+
+class GpxText:
+    """One track of one segment."""
+
+    media_type = "application/gpx+xml"
+
+    def begin(self) -> str:
+        """Open the track."""
+        return (
+            '<?xml version="1.0" encoding="UTF-8"?>\n'
+            '<gpx version="1.1" creator="bdgw" xmlns="http://www.topografix.com/GPX/1/1">\n'
+            "<trk><trkseg>\n"
+        )
+
+    def write(self, fix: FixPayload) -> str:
+        """Write a point."""
         if fix.lat_deg is None or fix.lon_deg is None:
-            continue
+            return ""
         # The order of the elements is the order of the GPX schema.
         elements = (
             ("ele", fix.alt_msl_m),
@@ -120,5 +197,8 @@ def gpx(fixes: Iterable[FixPayload]) -> Iterator[str]:
         # The schema has 180 degrees west, and not east.
         lon_deg = -180.0 if fix.lon_deg == 180.0 else fix.lon_deg
         place = f'lat="{_decimal(fix.lat_deg)}" lon="{_decimal(lon_deg)}"'
-        yield f"<trkpt {place}>{inside}</trkpt>\n"
-    yield "</trkseg></trk>\n</gpx>\n"
+        return f"<trkpt {place}>{inside}</trkpt>\n"
+
+    def end(self) -> str:
+        """Close the track."""
+        return "</trkseg></trk>\n</gpx>\n"

@@ -10,12 +10,20 @@ from typing import Protocol
 
 import msgspec
 
-from bdgw.model import Alarm, ConnectionState, DeviceFix, DeviceState, Sky
+from bdgw.model import Alarm, ConnectionState, DeviceFix, DeviceState, Fix, Sky
 from bdgw.shortmsg.inbox import Incoming
 from bdgw.shortmsg.ledger_store import Inbound
 from bdgw.shortmsg.message import Message, Step
 
-__all__ = ["DomainEvent", "Hub", "MessageChanged", "MessageReceived", "Sink", "SkySeen"]
+__all__ = [
+    "DomainEvent",
+    "FixQuarantined",
+    "Hub",
+    "MessageChanged",
+    "MessageReceived",
+    "Sink",
+    "SkySeen",
+]
 
 
 class SkySeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,8 +47,24 @@ class MessageReceived(msgspec.Struct, frozen=True, kw_only=True):
     kept: Inbound
 
 
+class FixQuarantined(msgspec.Struct, frozen=True, kw_only=True):
+    """A fix that is kept back because its time cannot be; it has no number and is never shown."""
+
+    device: str
+    reason: str
+    fix: Fix
+    t_rx_utc_ns: int
+
+
 DomainEvent = (
-    DeviceFix | SkySeen | DeviceState | ConnectionState | Alarm | MessageChanged | MessageReceived
+    DeviceFix
+    | FixQuarantined
+    | SkySeen
+    | DeviceState
+    | ConnectionState
+    | Alarm
+    | MessageChanged
+    | MessageReceived
 )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import msgspec
 
 from bdgw.hub import Hub, SkySeen
-from bdgw.model import Alarm, DeviceFix, Fix, FixKind, Provenance, TimeQuality, Via
+from bdgw.model import Alarm, DeviceFix, Fix, FixKind, Provenance, Sky, TimeQuality, Via
 from bdgw.receiver import EpochSeen
 from bdgw.stream import StreamStats
 from bdgw.timescale import format_utc
@@ -39,7 +39,16 @@ class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True):
 class DeviceRecord:
     """What has come of one device since the gateway started."""
 
-    __slots__ = ("facts", "fix_counts", "last", "quarantined", "seq", "stats", "was_implausible")
+    __slots__ = (
+        "facts",
+        "fix_counts",
+        "last",
+        "quarantined",
+        "seq",
+        "sky",
+        "stats",
+        "was_implausible",
+    )
 
     def __init__(self, facts: DeviceFacts) -> None:
         self.facts = facts
@@ -49,6 +58,8 @@ class DeviceRecord:
         self.fix_counts = dict.fromkeys(FixKind, 0)
         self.quarantined = 0
         self.was_implausible = False
+        self.sky: tuple[Sky, float] | None = None
+        """The last one, and when it was read."""
 
 
 class Intake:
@@ -76,6 +87,8 @@ class Intake:
         if not isinstance(event, EpochSeen):
             return
         record = self.records[device]
+        if event.sky is not None:
+            record.sky = (event.sky, event.rx_s)
         if event.fix.time_quality is TimeQuality.IMPLAUSIBLE:
             self._quarantine(record, event)
             return

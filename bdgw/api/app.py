@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from bdgw.api.auth import Token, authoriser, refusal_of
+from bdgw.api.devices import DeviceSource, add_devices
 from bdgw.api.response import JsonResponse, problem, problem_of
 from bdgw.api.shortmsg import MessageSource, add_messages
 
@@ -42,6 +43,7 @@ class StatusSource(Protocol):
 
 def build_api(
     status: StatusSource,
+    devices: DeviceSource,
     *,
     tokens: tuple[Token, ...],
     anonymous: str,
@@ -68,6 +70,7 @@ def build_api(
     _add_corrections(app, status, may_read=may_read, may_operate=may_operate)
     if messages is not None:
         add_messages(app, messages, may_read=may_read, may_operate=may_operate)
+    add_devices(app, devices, may_read=may_read, may_operate=may_operate)
 
     @app.get("/api/v1/status", dependencies=[may_read])
     async def get_status() -> JsonResponse:

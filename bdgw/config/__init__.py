@@ -9,6 +9,7 @@ from bdgw.config.correction import AccountConfig, CorrectionConfig, GgaConfig, P
 from bdgw.config.device import DeviceConfig, ListenerConfig, MatchConfig
 from bdgw.config.file import Config, load, load_users, parse
 from bdgw.config.gateway import ApiConfig, BrokerConfig, GatewayConfig, LogConfig, TokenConfig
+from bdgw.config.history import HistoryConfig, StoreConfig
 from bdgw.config.outbox import OutboxConfig
 from bdgw.config.shortmsg import (
     CapacityConfig,
@@ -33,6 +34,7 @@ __all__ = [
     "GatewayConfig",
     "GgaConfig",
     "GroupConfig",
+    "HistoryConfig",
     "ListenerConfig",
     "LogConfig",
     "MatchConfig",
@@ -42,6 +44,7 @@ __all__ = [
     "PlaceConfig",
     "SecretConfig",
     "ShortMessageConfig",
+    "StoreConfig",
     "TokenConfig",
     "load",
     "load_users",

@@ -14,6 +14,7 @@ from bdgw.config.caster import CasterConfig, CasterUserConfig
 from bdgw.config.correction import CorrectionConfig
 from bdgw.config.device import DeviceConfig, ListenerConfig
 from bdgw.config.gateway import ApiConfig, BrokerConfig, GatewayConfig, LogConfig
+from bdgw.config.history import HistoryConfig, StoreConfig
 from bdgw.config.outbox import OutboxConfig
 from bdgw.config.shortmsg import ShortMessageConfig
 from bdgw.config.value import Section
@@ -33,6 +34,8 @@ class Config(Section):
     api: ApiConfig | None = None
     log: LogConfig = LogConfig()
     outbox: OutboxConfig = OutboxConfig()
+    history: HistoryConfig = HistoryConfig()
+    store: StoreConfig | None = None
     listener: tuple[ListenerConfig, ...] = ()
     correction: tuple[CorrectionConfig, ...] = ()
     caster: CasterConfig | None = None

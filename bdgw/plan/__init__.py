@@ -12,6 +12,7 @@ from bdgw.plan.correction import (
     correction_tls,
 )
 from bdgw.plan.device import device_facts, device_specs, listener_specs
+from bdgw.plan.history import history_limits, history_path, store_password
 from bdgw.plan.outbox import outbox_bounds, outbox_pace, outbox_path
 from bdgw.plan.secret import host_and_port
 from bdgw.plan.shortmsg import office_spec
@@ -28,6 +29,8 @@ __all__ = [
     "correction_tls",
     "device_facts",
     "device_specs",
+    "history_limits",
+    "history_path",
     "host_and_port",
     "listener_specs",
     "mqtt_settings",
@@ -35,5 +38,6 @@ __all__ = [
     "outbox_bounds",
     "outbox_pace",
     "outbox_path",
+    "store_password",
     "users_file",
 ]

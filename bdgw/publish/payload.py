@@ -21,8 +21,10 @@ __all__ = [
     "alarm_payload",
     "connection_payload",
     "device_fix_payload",
+    "device_fix_value",
     "encode",
     "fix_payload",
+    "sky_fields",
     "sky_payload",
     "stamp_published",
 ]
@@ -146,6 +148,11 @@ def fix_payload(
 
 def device_fix_payload(gateway: str, item: DeviceFix) -> bytes:
     """Write a live fix as published, but for ``t_pub``, which ``stamp_published`` adds."""
+    return _encoder.encode(device_fix_value(gateway, item))
+
+
+def device_fix_value(gateway: str, item: DeviceFix) -> FixPayload:
+    """Give what is published of a fix with its place in the stream of its device."""
     payload = fix_payload(
         item.fix,
         via=item.via,
@@ -159,7 +166,7 @@ def device_fix_payload(gateway: str, item: DeviceFix) -> bytes:
     payload.boot = item.boot
     payload.seq = item.seq
     payload.t_rx = format_posix(item.t_rx_utc_ns)
-    return _encoder.encode(payload)
+    return payload
 
 
 def stamp_published(payload: bytes, posix_ns: int, *, is_historical: bool = False) -> bytes:
@@ -205,6 +212,11 @@ def alarm_payload(gateway: str, alarm: Alarm) -> bytes:
 
 def sky_payload(gateway: str, device: str, sky: Sky) -> bytes:
     """Write the satellites in view and used."""
+    return _encoder.encode({"v": VERSION, "gw": gateway, "dev": device, **sky_fields(sky)})
+
+
+def sky_fields(sky: Sky) -> dict[str, object]:
+    """Give the satellites in view, and which of them are used."""
     used = set(sky.used)
     satellites = []
     for satellite in sky.satellites:
@@ -215,4 +227,4 @@ def sky_payload(gateway: str, device: str, sky: Sky) -> bytes:
         }
         row["used"] = (satellite.system, satellite.prn) in used
         satellites.append(row)
-    return _encoder.encode({"v": VERSION, "gw": gateway, "dev": device, "satellites": satellites})
+    return {"satellites": satellites}

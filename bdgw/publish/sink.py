@@ -77,6 +77,18 @@ class PublishingSink:
             schema=f"bdgw/shortmsg_{kind}/1",
         )
 
+    def send_again(self, item: DeviceFix) -> bool:
+        """Queue a fix of the history once more; False when there was no room for it."""
+        record = payload.device_fix_payload(self._gateway, item)
+        entry_id = self._outbox.put(
+            topic=topics.history_fix(self._gateway, item.device),
+            payload=record,
+            lane=Lane.HISTORY,
+            now_s=self._monotonic_s(),
+            schema=FIX_SCHEMA,
+        )
+        return entry_id is not None
+
     def finish(self, entry: Entry) -> bytes:
         """Give the payload at the moment of sending: a fix gets its ``t_pub`` then.
 

@@ -14,6 +14,7 @@ import msgspec
 from bdgw import __version__, timescale
 from bdgw.caster import Caster
 from bdgw.corrections import Corrections
+from bdgw.history import HistoryState
 from bdgw.hostclock import HostClock
 from bdgw.intake import DeviceRecord, Intake
 from bdgw.messaging import MessageExchange, TerminalSnapshot
@@ -22,7 +23,7 @@ from bdgw.offline import stats_fields
 from bdgw.publish.embedded import EmbeddedBroker
 from bdgw.publish.mqtt import MqttPublisher
 from bdgw.publish.outbox import Outbox
-from bdgw.publish.payload import VERSION, fix_payload, format_posix
+from bdgw.publish.payload import VERSION, fix_payload, format_posix, sky_fields
 from bdgw.receivers import ListenerSnapshot, ReceiverPool, ReceiverSnapshot
 from bdgw.status.corrections import caster_fields, corrections_fields, source_summary
 from bdgw.status.messages import terminal_summary, terminals_down, terminals_fields
@@ -54,6 +55,7 @@ class GatewayStatus:
         caster: Caster | None,
         messages: MessageExchange | None,
         host_clock: HostClock,
+        history: Callable[[], HistoryState] | None,
         utc_ns: Callable[[], int],
         monotonic_s: Callable[[], float],
     ) -> None:
@@ -68,6 +70,7 @@ class GatewayStatus:
         self._caster = caster
         self._messages = messages
         self._host_clock = host_clock
+        self._history = history
         self._utc_ns = utc_ns
         self._monotonic_s = monotonic_s
         self._started_s = monotonic_s()
@@ -85,18 +88,40 @@ class GatewayStatus:
             "outbox": present(
                 msgspec.to_builtins(self._outbox.snapshot(now_s=self._monotonic_s()))
             ),
-            "devices": [
-                self._device(snapshot, self._intake.records[snapshot.device])
-                for snapshot in self._receivers()
-            ],
+            "devices": self.devices(),
             "listeners": [_listener(snapshot) for snapshot in self._pool.listener_snapshots()],
             "corrections": self.corrections(),
         }
+        if self._history is not None:
+            value["history"] = present(msgspec.to_builtins(self._history()))
         if self._caster is not None:
             value["caster"] = caster_fields(self._caster.snapshot(self._monotonic_s()))
         if self._messages is not None:
             value["terminals"] = self.terminals()
         return value
+
+    def devices(self) -> list[dict[str, Any]]:
+        """Every receiver and base, in the order of the configuration."""
+        return [
+            self._device(snapshot, self._intake.records[snapshot.device])
+            for snapshot in self._receivers()
+        ]
+
+    def device(self, device: str) -> dict[str, Any] | None:
+        """One receiver or base, None where it is not configured."""
+        for snapshot in self._receivers():
+            if snapshot.device == device:
+                return self._device(snapshot, self._intake.records[device])
+        return None
+
+    def sky(self, device: str) -> dict[str, Any] | None:
+        """The satellites that a device saw last, None before it saw any."""
+        seen = self._intake.records[device].sky
+        if seen is None:
+            return None
+        sky, rx_s = seen
+        age_s = rounded(self._monotonic_s() - rx_s)
+        return {"dev": device, "age_s": age_s, **sky_fields(sky)}
 
     def terminals(self) -> list[dict[str, Any]]:
         """Every terminal for short messages, with its card."""

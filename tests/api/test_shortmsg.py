@@ -24,6 +24,7 @@ from bdgw.shortmsg.terminal import TerminalSpec
 from bdgw.shortmsg.terminal_event import StatusChanged
 from bdgw.shortmsg.terminal_health import TerminalStatus
 from bdgw.shortmsg.vocabulary import Card, CardRead, Family, Form, Received
+from tests.api.devices import Devices
 
 SECRET = "canary-operate-0123456789"
 SHORE, HANDSET, SHIP = 210001, 300001, 175607
@@ -88,7 +89,12 @@ async def exchange(tmp_path: Path) -> AsyncIterator[MessageExchange]:
 def app(exchange: MessageExchange) -> FastAPI:
     token = Token(name="ops", role="operate", secret=SECRET)
     return build_api(
-        Status(), tokens=(token,), anonymous="none", version="1", messages=exchange.desk
+        Status(),
+        Devices(),
+        tokens=(token,),
+        anonymous="none",
+        version="1",
+        messages=exchange.desk,
     )
 
 
