@@ -17,6 +17,7 @@ from functools import partial
 import structlog
 
 from bdgw import __version__
+from bdgw.adapter_assembly import build_adapters
 from bdgw.api.app import build_api
 from bdgw.api.server import ApiServer
 from bdgw.assembly import build_augmentation, check_augmentation
@@ -29,6 +30,7 @@ from bdgw.intake import Intake
 from bdgw.model import Alarm, ConnectionState, DeviceState, DeviceStatus, Via
 from bdgw.ntrip.gate import AccountGate
 from bdgw.plan import (
+    adapter_specs,
     api_tokens,
     broker_password,
     device_facts,
@@ -94,6 +96,7 @@ def check(config: Config) -> None:
     )
     _check_secrets_and_files(config)
     check_augmentation(config)
+    adapter_specs(config)
 
 
 def _check_secrets_and_files(config: Config) -> None:
@@ -127,6 +130,8 @@ class Gateway:
             utc_ns=self._clock.utc_ns,
         )
         self._hub.subscribe(self._sink)
+        self.adapters = build_adapters(config, self._outbox, clock=self._clock, rng=self._rng)
+        self._hub.subscribe(self.adapters)
         self._health_due = asyncio.Event()
         self._gate = AccountGate()
         self._augmentation = self._build_augmentation()
@@ -168,6 +173,7 @@ class Gateway:
                 publishing = group.create_task(publisher.run(), name="mqtt publisher")
                 if api is not None:
                     group.create_task(api.run(), name="api")
+                adapting = group.create_task(self.adapters.run(), name="adapters")
                 health = group.create_task(self._tell_health(self.status), name="health")
                 augmenting = group.create_task(self._augmentation.run(), name="augmentation")
                 receiving = group.create_task(self._pool.run(), name="receivers")
@@ -189,9 +195,9 @@ class Gateway:
                 gc.collect()
                 gc.freeze()
                 await stop.wait()
-                for task in (receiving, augmenting, health):
+                for task in (receiving, augmenting, adapting, health):
                     task.cancel()
-                await asyncio.wait((receiving, augmenting, health))
+                await asyncio.wait((receiving, augmenting, adapting, health))
                 await publisher.stop(_DRAIN_S)
                 await publishing
                 if api is not None:
@@ -260,10 +266,11 @@ class Gateway:
         )
         url = broker.url if broker is not None else self._config.broker.url
         return MqttPublisher(
-            mqtt_settings(self._config, url),
+            mqtt_settings(self._config, url, heard=self.adapters.subscriptions()),
             self._outbox,
             presence,
             emit=self._on_publisher,
+            on_message=self.adapters.on_message,
             finish=self._sink.finish,
             rng=self._rng,
         )
@@ -281,6 +288,7 @@ class Gateway:
             broker=broker,
             corrections=self._augmentation.corrections,
             caster=self._augmentation.caster,
+            adapters=self.adapters,
             host_clock=self._host_clock,
             utc_ns=self._clock.utc_ns,
             monotonic_s=self._clock.monotonic_s,

@@ -10,6 +10,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from bdgw.config.adapter import ADAPTER_KINDS, AdapterConfig
 from bdgw.config.caster import CasterConfig, CasterUserConfig
 from bdgw.config.correction import CorrectionConfig
 from bdgw.config.device import DeviceConfig, ListenerConfig
@@ -34,6 +35,7 @@ class Config(Section):
     correction: tuple[CorrectionConfig, ...] = ()
     caster: CasterConfig | None = None
     device: tuple[DeviceConfig, ...] = ()
+    adapter: tuple[AdapterConfig, ...] = ()
 
     @model_validator(mode="after")
     def _names_differ(self) -> Config:
@@ -42,6 +44,7 @@ class Config(Section):
             ("listener urls", [listener.url for listener in self.listener]),
             ("correction names", [correction.name for correction in self.correction]),
             ("mounts", [mount.name for mount in self.caster.mounts] if self.caster else []),
+            ("adapter names", [each.name or each.kind for each in self.adapter]),
             ("token names", [token.name for token in self.api.tokens] if self.api else []),
         ):
             twice = sorted({name for name in names if names.count(name) > 1})
@@ -71,6 +74,10 @@ class Config(Section):
             if kind in ("device", "correction"):
                 names = bases if kind == "device" else corrections
                 _known(f"mount {mount.name!r}: source = {kind}:", name, names)
+        devices = {device.id for device in self.device}
+        for adapter in self.adapter:
+            for name in adapter.devices:
+                _known(f"adapter {adapter.name or adapter.kind!r}: device", name, devices)
         return self
 
 
@@ -136,13 +143,15 @@ def _validated(model: type[SectionT], text: str, name: str) -> SectionT:
 
 def _explain(problem: ErrorDetails, whole: type[BaseModel]) -> str:
     location = problem["loc"]
-    key = _key(location)
+    key = _key(tuple(part for part in location if part not in ADAPTER_KINDS))
     kind = problem["type"]
     if kind == "extra_forbidden":
         known = _known_keys(location[:-1], whole)
         near = difflib.get_close_matches(str(location[-1]), known, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         return f"{key}: unknown key; {hint}known: {', '.join(known)}"
+    if kind == "union_tag_not_found":
+        return f"{key}.kind: is missing; allowed: {', '.join(ADAPTER_KINDS)}"
     if kind == "missing":
         return f"{key}: is missing"
     message = str(problem["msg"]).removeprefix("Value error, ")
@@ -155,7 +164,7 @@ def _explain(problem: ErrorDetails, whole: type[BaseModel]) -> str:
 
 
 def _is_secret(location: tuple[str | int, ...]) -> bool:
-    return any(part in ("password", "secret") for part in location)
+    return any(part in ("password", "secret", "auth_code") for part in location)
 
 
 def _holds_secrets(location: tuple[str | int, ...]) -> bool:
@@ -175,7 +184,9 @@ def _key(location: tuple[str | int, ...]) -> str:
 def _known_keys(location: tuple[str | int, ...], whole: type[BaseModel]) -> list[str]:
     model = whole
     for part in location:
-        if isinstance(part, str):
+        if part in ADAPTER_KINDS:
+            model = ADAPTER_KINDS[str(part)]
+        elif isinstance(part, str):
             model = _model_of(model.model_fields[part].annotation) or model
     return list(model.model_fields)
 

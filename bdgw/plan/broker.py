@@ -6,13 +6,15 @@ from bdgw.api.auth import Token
 from bdgw.config import BrokerConfig, Config
 from bdgw.errors import ConfigError
 from bdgw.plan.secret import fetch
-from bdgw.publish.mqtt import MqttSettings
+from bdgw.publish.mqtt import MqttSettings, Subscription
 
 __all__ = ["api_tokens", "broker_password", "mqtt_settings"]
 
 
-def mqtt_settings(config: Config, url: str) -> MqttSettings:
+def mqtt_settings(config: Config, url: str, *, heard: tuple[str, ...] = ()) -> MqttSettings:
     """Give what the publisher is told; ``url`` is the broker's address in force.
+
+    ``heard`` are the filters of what the gateway subscribes to.
 
     Raises:
         ConfigError: a file that is named does not exist, or a secret is missing.
@@ -32,6 +34,7 @@ def mqtt_settings(config: Config, url: str) -> MqttSettings:
         ca_file=broker.ca_file,
         cert_file=broker.cert_file,
         key_file=broker.key_file,
+        subscriptions=tuple(Subscription(topic_filter=each) for each in heard),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from bdgw import __version__, timescale
+from bdgw.adapters import AdapterGroup
 from bdgw.caster import Caster
 from bdgw.corrections import Corrections
 from bdgw.hostclock import HostClock
@@ -48,6 +49,7 @@ class GatewayStatus:
         broker: EmbeddedBroker | None,
         corrections: Corrections,
         caster: Caster | None,
+        adapters: AdapterGroup,
         host_clock: HostClock,
         utc_ns: Callable[[], int],
         monotonic_s: Callable[[], float],
@@ -61,6 +63,7 @@ class GatewayStatus:
         self._broker = broker
         self._corrections = corrections
         self._caster = caster
+        self._adapters = adapters
         self._host_clock = host_clock
         self._utc_ns = utc_ns
         self._monotonic_s = monotonic_s
@@ -85,6 +88,7 @@ class GatewayStatus:
             ],
             "listeners": [_listener(snapshot) for snapshot in self._pool.listener_snapshots()],
             "corrections": self.corrections(),
+            "adapters": self._adapters.fields(self._monotonic_s()),
         }
         if self._caster is not None:
             value["caster"] = caster_fields(self._caster.snapshot(self._monotonic_s()))
