@@ -18,6 +18,7 @@ from typing import cast
 import structlog
 
 from bdgw import __version__
+from bdgw.adapter_assembly import build_adapters
 from bdgw.api.app import build_api
 from bdgw.api.server import ApiServer
 from bdgw.archive import Archive
@@ -34,6 +35,7 @@ from bdgw.messaging import SkippedBytes as SkippedTerminalBytes
 from bdgw.model import Alarm, ConnectionState, DeviceState, DeviceStatus, Via
 from bdgw.ntrip.gate import AccountGate
 from bdgw.plan import (
+    adapter_specs,
     api_tokens,
     broker_password,
     device_facts,
@@ -115,6 +117,7 @@ def check(config: Config) -> None:
     _check_secrets_and_files(config)
     check_augmentation(config)
     office_spec(config)
+    adapter_specs(config)
 
 
 def _check_secrets_and_files(config: Config) -> None:
@@ -158,6 +161,8 @@ class Gateway:
         if self._history is not None:
             self._hub.subscribe(self._history)
             self._repair = Repair(self._history, send=self._sink.send_again)
+        self.adapters = build_adapters(config, self._outbox, clock=self._clock, rng=self._rng)
+        self._hub.subscribe(self.adapters)
         self._health_due = asyncio.Event()
         self._gate = AccountGate()
         self._augmentation = self._build_augmentation()
@@ -207,6 +212,7 @@ class Gateway:
                 publishing = group.create_task(publisher.run(), name="mqtt publisher")
                 if api is not None:
                     group.create_task(api.run(), name="api")
+                adapting = group.create_task(self.adapters.run(), name="adapters")
                 health = group.create_task(self._tell_health(self.status), name="health")
                 sources = [
                     group.create_task(self._augmentation.run(), name="augmentation"),
@@ -235,7 +241,7 @@ class Gateway:
                 await stop.wait()
                 if self._messages is not None:
                     await self._messages.settle()
-                sources += (receiving, health)
+                sources += (receiving, adapting, health)
                 for task in sources:
                     task.cancel()
                 await asyncio.wait(sources)
@@ -306,9 +312,16 @@ class Gateway:
             return False
         return self._publisher.reply(topic, body, correlation=correlation)
 
+    def _heard(self) -> tuple[str, ...]:
+        """The filters of what the gateway subscribes to."""
+        of_messages = () if self._messages is None else self._messages.subscriptions()
+        return (*of_messages, *self.adapters.subscriptions())
+
     def _on_command(self, command: Command) -> None:
-        if self._messages is None or not self._messages.on_command(command):
-            command.acknowledge()
+        if self._messages is not None and self._messages.on_command(command):
+            return  # acknowledged when what it asks for is safe
+        self.adapters.on_message(command.topic, command.payload)
+        command.acknowledge()
 
     def _build_augmentation(self) -> Augmentation:
         return build_augmentation(
@@ -375,11 +388,7 @@ class Gateway:
         )
         url = broker.url if broker is not None else self._config.broker.url
         return MqttPublisher(
-            mqtt_settings(
-                self._config,
-                url,
-                subscriptions=() if self._messages is None else self._messages.subscriptions(),
-            ),
+            mqtt_settings(self._config, url, heard=self._heard()),
             self._outbox,
             presence,
             emit=self._on_publisher,
@@ -402,6 +411,7 @@ class Gateway:
             corrections=self._augmentation.corrections,
             caster=self._augmentation.caster,
             messages=self._messages,
+            adapters=self.adapters,
             host_clock=self._host_clock,
             history=None if self._history is None else self._history.state,
             utc_ns=self._clock.utc_ns,

@@ -10,6 +10,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from bdgw.config.adapter import ADAPTER_KINDS, AdapterConfig
 from bdgw.config.caster import CasterConfig, CasterUserConfig
 from bdgw.config.correction import CorrectionConfig
 from bdgw.config.device import DeviceConfig, ListenerConfig
@@ -17,7 +18,7 @@ from bdgw.config.gateway import ApiConfig, BrokerConfig, GatewayConfig, LogConfi
 from bdgw.config.history import HistoryConfig, StoreConfig
 from bdgw.config.outbox import OutboxConfig
 from bdgw.config.shortmsg import ShortMessageConfig
-from bdgw.config.value import Section
+from bdgw.config.value import Section, known_name
 from bdgw.errors import ConfigError
 
 __all__ = ["Config", "load", "load_users", "parse"]
@@ -41,6 +42,7 @@ class Config(Section):
     caster: CasterConfig | None = None
     shortmsg: ShortMessageConfig = ShortMessageConfig()
     device: tuple[DeviceConfig, ...] = ()
+    adapter: tuple[AdapterConfig, ...] = ()
 
     @model_validator(mode="after")
     def _names_differ(self) -> Config:
@@ -51,6 +53,7 @@ class Config(Section):
             ("mounts", [mount.name for mount in self.caster.mounts] if self.caster else []),
             ("peer names", [peer.name for peer in self.shortmsg.peers]),
             ("group names", [group.name for group in self.shortmsg.groups]),
+            ("adapter names", [each.name or each.kind for each in self.adapter]),
             ("token names", [token.name for token in self.api.tokens] if self.api else []),
         ):
             twice = sorted({name for name in names if names.count(name) > 1})
@@ -65,34 +68,30 @@ class Config(Section):
         bases = {device.id for device in self.device if device.role == "base"}
         mounts = self.caster.mounts if self.caster else ()
         pushed = {mount.name for mount in mounts if mount.source == "push"}
-        groups = {group.name for group in self.shortmsg.groups}
-        for peer in self.shortmsg.peers:
-            if peer.group is not None:
-                _known(f"peer {peer.name!r}: group =", peer.group, groups)
         for device in self.device:
             if device.correction not in ("none", "nearest"):
-                _known(f"device {device.id!r}: correction =", device.correction, corrections)
+                known_name(f"device {device.id!r}: correction =", device.correction, corrections)
         for correction in self.correction:
             owner = f"correction {correction.name!r}"
             for standby in correction.standbys:
-                _known(f"{owner}: standby =", standby, corrections - {correction.name})
+                known_name(f"{owner}: standby =", standby, corrections - {correction.name})
             if not correction.is_remote:
                 kind, _, name = correction.url.partition("://")
-                _known(f"{owner}: url = {kind}://", name, bases if kind == "device" else pushed)
+                known_name(f"{owner}: url = {kind}://", name, bases if kind == "device" else pushed)
         for mount in mounts:
             kind, _, name = mount.source.partition(":")
             if kind in ("device", "correction"):
                 names = bases if kind == "device" else corrections
-                _known(f"mount {mount.name!r}: source = {kind}:", name, names)
+                known_name(f"mount {mount.name!r}: source = {kind}:", name, names)
         return self
 
-
-def _known(key: str, name: str, names: set[str]) -> None:
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        known = ", ".join(sorted(names)) or "none"
-        raise ValueError(f"{key} {name!r} does not exist; {hint}known: {known}")
+    @model_validator(mode="after")
+    def _devices_of_adapters_exist(self) -> Config:
+        devices = {device.id for device in self.device}
+        for adapter in self.adapter:
+            for name in adapter.devices:
+                known_name(f"adapter {adapter.name or adapter.kind!r}: device", name, devices)
+        return self
 
 
 class _UsersFile(Section):
@@ -149,13 +148,15 @@ def _validated(model: type[SectionT], text: str, name: str) -> SectionT:
 
 def _explain(problem: ErrorDetails, whole: type[BaseModel]) -> str:
     location = problem["loc"]
-    key = _key(location)
+    key = _key(tuple(part for part in location if part not in ADAPTER_KINDS))
     kind = problem["type"]
     if kind == "extra_forbidden":
         known = _known_keys(location[:-1], whole)
         near = difflib.get_close_matches(str(location[-1]), known, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         return f"{key}: unknown key; {hint}known: {', '.join(known)}"
+    if kind == "union_tag_not_found":
+        return f"{key}.kind: is missing; allowed: {', '.join(ADAPTER_KINDS)}"
     if kind == "missing":
         return f"{key}: is missing"
     message = str(problem["msg"]).removeprefix("Value error, ")
@@ -168,7 +169,7 @@ def _explain(problem: ErrorDetails, whole: type[BaseModel]) -> str:
 
 
 def _is_secret(location: tuple[str | int, ...]) -> bool:
-    return any(part in ("password", "secret", "keys") for part in location)
+    return any(part in ("password", "secret", "keys", "auth_code") for part in location)
 
 
 def _holds_secrets(location: tuple[str | int, ...]) -> bool:
@@ -188,7 +189,9 @@ def _key(location: tuple[str | int, ...]) -> str:
 def _known_keys(location: tuple[str | int, ...], whole: type[BaseModel]) -> list[str]:
     model = whole
     for part in location:
-        if isinstance(part, str):
+        if part in ADAPTER_KINDS:
+            model = ADAPTER_KINDS[str(part)]
+        elif isinstance(part, str):
             model = _model_of(model.model_fields[part].annotation) or model
     return list(model.model_fields)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
-from bdgw.config.value import Name, Seconds, SecretConfig, Section
+from bdgw.config.value import Name, Seconds, SecretConfig, Section, known_name
 
 __all__ = [
     "CapacityConfig",
@@ -100,3 +100,11 @@ class ShortMessageConfig(Section):
     """Settled and received messages are kept so long."""
     keep_bytes: Annotated[int, Field(ge=1_048_576)] | None = None
     """The oldest of them go when the ledger is larger."""
+
+    @model_validator(mode="after")
+    def _groups_exist(self) -> ShortMessageConfig:
+        groups = {group.name for group in self.groups}
+        for peer in self.peers:
+            if peer.group is not None:
+                known_name(f"peer {peer.name!r}: group =", peer.group, groups)
+        return self

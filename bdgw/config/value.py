@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,7 @@ __all__ = [
     "Section",
     "Url",
     "Year",
+    "known_name",
     "named_folder",
 ]
 
@@ -92,3 +94,16 @@ class SecretConfig(Section):
         if not value or len(value.encode()) > _SECRET_MAX_BYTES:
             raise ConfigError(f"secret: {where} is empty or longer than {_SECRET_MAX_BYTES} bytes")
         return SecretStr(value)
+
+
+def known_name(key: str, name: str, names: set[str]) -> None:
+    """Refuse a name that is not one of these, with the nearest of them.
+
+    Raises:
+        ValueError: it is none of them.
+    """
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        known = ", ".join(sorted(names)) or "none"
+        raise ValueError(f"{key} {name!r} does not exist; {hint}known: {known}")

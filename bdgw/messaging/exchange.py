@@ -18,7 +18,6 @@ from bdgw.messaging.port import PortEvent, TerminalPort
 from bdgw.model import Alarm
 from bdgw.publish import topics
 from bdgw.publish.command import Command
-from bdgw.publish.mqtt_settings import Subscription
 from bdgw.receivers import Clock
 from bdgw.shortmsg.ledger_store import StoreError
 from bdgw.store.sqlite import SqliteStore
@@ -114,9 +113,9 @@ class MessageExchange:
         """What comes by MQTT."""
         return _opened(self._commands)
 
-    def subscriptions(self) -> tuple[Subscription, ...]:
-        """What the broker is asked for."""
-        return (Subscription(topic_filter=topics.message_command(self._gateway, "+")),)
+    def subscriptions(self) -> tuple[str, ...]:
+        """The filters of what the broker is asked for."""
+        return (topics.message_command(self._gateway, "+"),)
 
     def on_command(self, command: Command) -> bool:
         """Take a command; False where it is for somebody else."""

@@ -3,6 +3,7 @@
 Nothing is opened here. Rooms never see the configuration; they are told these frozen values.
 """
 
+from bdgw.plan.adapter import AdapterSpec, adapter_specs
 from bdgw.plan.broker import api_tokens, broker_password, mqtt_settings
 from bdgw.plan.caster import caster_spec, caster_tls, caster_users, users_file
 from bdgw.plan.correction import (
@@ -18,6 +19,8 @@ from bdgw.plan.secret import host_and_port
 from bdgw.plan.shortmsg import office_spec
 
 __all__ = [
+    "AdapterSpec",
+    "adapter_specs",
     "api_tokens",
     "broker_password",
     "caster_spec",

@@ -11,10 +11,10 @@ from bdgw.publish.mqtt import MqttSettings, Subscription
 __all__ = ["api_tokens", "broker_password", "mqtt_settings"]
 
 
-def mqtt_settings(
-    config: Config, url: str, *, subscriptions: tuple[Subscription, ...] = ()
-) -> MqttSettings:
+def mqtt_settings(config: Config, url: str, *, heard: tuple[str, ...] = ()) -> MqttSettings:
     """Give what the publisher is told; ``url`` is the broker's address in force.
+
+    ``heard`` are the filters of what the gateway subscribes to.
 
     Raises:
         ConfigError: a file that is named does not exist, or a secret is missing.
@@ -34,7 +34,7 @@ def mqtt_settings(
         ca_file=broker.ca_file,
         cert_file=broker.cert_file,
         key_file=broker.key_file,
-        subscriptions=subscriptions,
+        subscriptions=tuple(Subscription(topic_filter=each) for each in heard),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from bdgw import __version__, timescale
+from bdgw.adapters import AdapterGroup
 from bdgw.caster import Caster
 from bdgw.corrections import Corrections
 from bdgw.history import HistoryState
@@ -54,6 +55,7 @@ class GatewayStatus:
         corrections: Corrections,
         caster: Caster | None,
         messages: MessageExchange | None,
+        adapters: AdapterGroup,
         host_clock: HostClock,
         history: Callable[[], HistoryState] | None,
         utc_ns: Callable[[], int],
@@ -69,6 +71,7 @@ class GatewayStatus:
         self._corrections = corrections
         self._caster = caster
         self._messages = messages
+        self._adapters = adapters
         self._host_clock = host_clock
         self._history = history
         self._utc_ns = utc_ns
@@ -91,6 +94,7 @@ class GatewayStatus:
             "devices": self.devices(),
             "listeners": [_listener(snapshot) for snapshot in self._pool.listener_snapshots()],
             "corrections": self.corrections(),
+            "adapters": self._adapters.fields(self._monotonic_s()),
         }
         if self._history is not None:
             value["history"] = present(msgspec.to_builtins(self._history()))

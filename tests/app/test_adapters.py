@@ -1,0 +1,128 @@
+"""The adapters of a whole gateway: a receiver speaks, and readers of each format understand."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+
+from fwsim.fix_record import decode_fix_record
+from tests.adapters.test_formats import FEATURE, HA_CONFIG, HA_PLACE, OWNTRACKS
+from tests.app.rig import device, head, running
+from tests.app.test_mqtt_out import EPOCH
+from tests.publish.brokers import Subscriber, free_port, until
+from tests.receivers.rig import Terminal
+
+ROOT = "bdgw/v1/yp-01"
+ADAPTERS = """
+[[adapter]]
+kind = "gpsd"
+listen = "127.0.0.1:{port}"
+[[adapter]]
+kind = "owntracks"
+[[adapter]]
+kind = "homeassistant"
+[[adapter]]
+kind = "geojson"
+frames = ["CGCS2000"]
+[[adapter]]
+kind = "binary"
+"""
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    with contextlib.closing(Terminal()) as made:
+        yield made
+
+
+def config(folder: Path, broker: object, version: str, terminal: Terminal, port: int) -> str:
+    lines = f'url = "{broker.url}"\n    version = "{version}"'  # type: ignore[attr-defined]
+    rover = device("rover-1", terminal.url, 'frame = "CGCS2000"', "epoch = 2000.0", "sky = true")
+    return head(folder, lines) + rover + ADAPTERS.format(port=port)
+
+
+async def test_one_epoch_in_every_format(any_broker, tmp_path, terminal, brisk):
+    broker, version = any_broker
+    port = free_port()
+    subscriber = Subscriber(broker.port, "#", version=version)
+    try:
+        assert subscriber.is_subscribed.wait(10)
+        async with running(config(tmp_path, broker, version, terminal, port)) as run:
+            await run.status_is(lambda s: s["mqtt"]["is_connected"])
+            await run.device_is("rover-1", lambda d: d["status"] == "waiting")
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b'?WATCH={"enable":true,"json":true};\n')
+            while json.loads(await reader.readline())["class"] != "WATCH":
+                pass
+            terminal.say(EPOCH)
+            topics = {
+                "json": f"{ROOT}/dev/rover-1/fix",
+                "owntracks": "owntracks/yp-01/rover-1",
+                "place": f"{ROOT}/dev/rover-1/homeassistant",
+                "feature": f"{ROOT}/dev/rover-1/geojson",
+                "binary": f"{ROOT}/dev/rover-1/fix/bin",
+            }
+            for topic in topics.values():
+                await until(lambda topic=topic: subscriber.payloads(topic), topic)
+            told = {}
+            while not told.keys() >= {"TPV", "SKY"}:
+                value = json.loads(await asyncio.wait_for(reader.readline(), 20))
+                told[value["class"]] = value
+            writer.close()
+            status = await run.status()
+            # Home Assistant starts anew, and is told again.
+            say(broker.port, "homeassistant/status", b"online")
+            ha = "homeassistant/device_tracker/bdgw_yp-01_rover-1/config"
+            await until(lambda: len(subscriber.payloads(ha)) == 2, "announced again")
+    finally:
+        subscriber.close()
+    found = {name: subscriber.payloads(topic)[0] for name, topic in topics.items()}
+    fix = json.loads(found["json"])
+    location = json.loads(found["owntracks"])
+    OWNTRACKS.validate(location)
+    assert (location["lat"], location["lon"], location["acc"]) == (
+        fix["lat_deg"],
+        fix["lon_deg"],
+        1,
+    )
+    HA_CONFIG.validate(json.loads(subscriber.payloads(ha)[0]))
+    assert json.loads(subscriber.payloads(ha)[0])["availability"][0]["topic"] == (
+        f"{ROOT}/state/conn"
+    )
+    HA_PLACE.validate(json.loads(found["place"]))
+    feature = json.loads(found["feature"])
+    FEATURE.validate(feature)
+    assert feature["geometry"]["coordinates"] == [fix["lon_deg"], fix["lat_deg"], fix["alt_hae_m"]]
+    without = {"t_pub"}
+    assert feature["properties"] == {k: v for k, v in fix.items() if k not in without}
+    # The binary record says all that the JSON says, but for what its topic says or follows.
+    left_out = without | {"v", "gw", "dev", "grid"}
+    assert decode_fix_record(found["binary"]) == {k: v for k, v in fix.items() if k not in left_out}
+    assert (told["TPV"]["lat"], told["TPV"]["datum"]) == (fix["lat_deg"], "CGCS2000")
+    assert [each["svid"] for each in told["SKY"]["satellites"]] == [7, 46]
+    adapters = {each["name"]: each for each in status["adapters"]}
+    assert list(adapters) == ["gpsd", "owntracks", "homeassistant", "geojson", "binary"]
+    assert all(each["fixes"] == 1 for each in adapters.values())
+    if version == "5":
+        (message,) = [each for each in subscriber.messages() if each.topic == topics["binary"]]
+        properties = message.properties
+        assert properties is not None
+        assert properties.ContentType == "application/vnd.bdgw.fix"
+        assert properties.packetType == PacketTypes.PUBLISH
+
+
+def say(port: int, topic: str, payload: bytes) -> None:
+    client = paho.Client(CallbackAPIVersion.VERSION2)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    client.publish(topic, payload, qos=1).wait_for_publish(10)
+    client.disconnect()
+    client.loop_stop()
