@@ -27,6 +27,7 @@ __all__ = ["FeedbackDesk"]
 
 _REST_MAX_S = 120.0
 """A session never rests longer after a refusal that is not for the interval."""
+_DISK_RETRY_S = 5.0
 _WAITS = frozenset({RefusalReason.SUPPRESSED, RefusalReason.SILENT})
 
 
@@ -129,6 +130,20 @@ class FeedbackDesk:
             self._not_sent(asked.seat, reason, wait_s, now)
         else:
             self._put_off(asked.seat, wait_s, now)
+
+    def unrecorded(self, terminal: str, *, now: float) -> None:
+        """The disk did not take what was to be sent, so nothing was sent: it is tried again."""
+        asked = self._answered(terminal)
+        if asked is None:
+            return
+        self._answers.put_back(terminal)
+        flight = asked.flight
+        if flight is not None and flight.is_long:
+            flight.again = asked.sent
+        elif flight is not None:
+            self._budget.requeue(flight.job)
+        self._slot_back(asked.seat)
+        asked.seat.ready_s = max(asked.seat.ready_s, now + _DISK_RETRY_S)
 
     def undeliverable(self, terminal: str, why: str, *, now: float) -> None:
         """The request cannot be put to this terminal, now or ever; nothing left the host."""

@@ -235,6 +235,10 @@ class ShortMessageService:
         """The session cannot carry what was dispatched to it (its ``EncodeError``)."""
         self._feedback.undeliverable(terminal, why, now=now)
 
+    def unrecorded(self, terminal: str, *, now: float) -> None:
+        """What was dispatched never became durable (``StoreError``): it did not go out."""
+        self._feedback.unrecorded(terminal, now=now)
+
     def due(self, now: float) -> list[Dispatch]:
         """Let timers act, and give what is to be sent now, one for a terminal at most."""
         self._events += self._courier.tick(now)
@@ -278,6 +282,8 @@ class ShortMessageService:
             return Refusal(cause=RefusalCause.BAD, explanation=str(error))
         except BdgwError as error:
             return Refusal(cause=RefusalCause.STORE, explanation=str(error))
+        if submitted.error is not None:
+            return Refusal(cause=RefusalCause.STORE, explanation=str(submitted.error))
         message = submitted.value.message
         job = msgspec.structs.replace(job, id=message.id)
         offered = self._budget.offer(job, now=now)
