@@ -205,17 +205,17 @@ class MessageOffice:
             await dispatch.durable
         except StoreError as error:
             _log.error("shortmsg_not_written", device=terminal, reason=str(error))
-            self.service.not_dispatched(terminal, now=self._clock.monotonic_s())
+            self.service.undispatched(terminal, now=self._clock.monotonic_s())
             self._work.set()
             return
         except asyncio.CancelledError:
             # The gateway stops: it has not gone out, and nobody shall think so.
-            self.service.not_dispatched(terminal, now=self._clock.monotonic_s())
+            self.service.undispatched(terminal, now=self._clock.monotonic_s())
             raise
         port = self._ports.get(terminal)
         now = self._clock.monotonic_s()
         if port is None:
-            self.service.not_dispatched(terminal, now=now)
+            self.service.undispatched(terminal, now=now)
             return
         try:
             port.session.submit(dispatch.frame, now=now)

@@ -64,7 +64,7 @@ class Courier:
         self._offer_answers(now)
         dispatches = []
         for seat in sorted(self._pool.seats(), key=lambda one: self._free_at_s(one)):
-            if seat.may_send and seat.in_flight is None:
+            if self._pool.is_free(seat):
                 dispatch = self._next_of(seat, now)
                 if dispatch is not None:
                     dispatches.append(dispatch)
@@ -204,7 +204,7 @@ class Courier:
         for seat in self._pool.seats():
             if seat.in_flight is not None:
                 times.append(seat.asked_at_s + self._rules.feedback_s)
-            elif seat.may_send and seat.address is not None:
+            elif self._pool.is_free(seat) and seat.address is not None:
                 free[seat.address] = (
                     self._pool.open_at_s(seat.name, is_urgent=True),
                     self._pool.open_at_s(seat.name, is_urgent=False),

@@ -27,6 +27,7 @@ __all__ = ["FeedbackDesk"]
 
 _REST_MAX_S = 120.0
 """A session never rests longer after a refusal that is not for the interval."""
+_DISK_RETRY_S = 5.0
 _WAITS = frozenset({RefusalReason.SUPPRESSED, RefusalReason.SILENT})
 
 
@@ -130,8 +131,11 @@ class FeedbackDesk:
         else:
             self._put_off(asked.seat, wait_s, now)
 
-    def not_dispatched(self, terminal: str, *, now: float) -> None:
-        """The request never left the host, and its mark may not be in the ledger."""
+    def undispatched(self, terminal: str, *, now: float) -> None:
+        """What was to be sent never left the host: it is tried again.
+
+        The disk did not take it, or it did and the gateway stops before the port has it.
+        """
         asked = self._answered(terminal)
         if asked is None:
             return
@@ -145,7 +149,8 @@ class FeedbackDesk:
             flight.again = asked.sent
         elif flight is not None:
             self._budget.requeue(flight.job)
-        self._not_sent(asked.seat, RefusalReason.BUSY, None, now)
+        self._slot_back(asked.seat)
+        asked.seat.ready_s = max(asked.seat.ready_s, now + _DISK_RETRY_S)
 
     def undeliverable(self, terminal: str, why: str, *, now: float) -> None:
         """The request cannot be put to this terminal, now or ever; nothing left the host."""

@@ -231,16 +231,16 @@ class ShortMessageService:
             case _:
                 pass
 
-    def not_dispatched(self, terminal: str, *, now: float) -> None:
-        """What was dispatched did not reach the session; it goes again after a pause.
-
-        The disk did not take it (``Dispatch.durable`` raised), or the port has never been open.
-        """
-        self._feedback.not_dispatched(terminal, now=now)
-
     def undeliverable(self, terminal: str, why: str, *, now: float) -> None:
         """The session cannot carry what was dispatched to it (its ``EncodeError``)."""
         self._feedback.undeliverable(terminal, why, now=now)
+
+    def undispatched(self, terminal: str, *, now: float) -> None:
+        """What was dispatched did not reach the session; it goes again after a pause.
+
+        Its ``durable`` raised, or the gateway stops.
+        """
+        self._feedback.undispatched(terminal, now=now)
 
     def due(self, now: float) -> list[Dispatch]:
         """Let timers act, and give what is to be sent now, one for a terminal at most."""
@@ -285,6 +285,8 @@ class ShortMessageService:
             return Refusal(cause=RefusalCause.BAD, explanation=str(error))
         except BdgwError as error:
             return Refusal(cause=RefusalCause.STORE, explanation=str(error))
+        if submitted.error is not None:
+            return Refusal(cause=RefusalCause.STORE, explanation=str(submitted.error))
         message = submitted.value.message
         job = msgspec.structs.replace(job, id=message.id)
         offered = self._budget.offer(job, now=now)

@@ -17,6 +17,7 @@ from bdgw.shortmsg.compose import Security
 from bdgw.shortmsg.inbox import Incoming, Lost
 from bdgw.shortmsg.interval import FEEDBACK_LIMIT_S, SendMark
 from bdgw.shortmsg.ledger import Ledger
+from bdgw.shortmsg.ledger_store import StoreError, StoreFullError, Write
 from bdgw.shortmsg.message import Message
 from bdgw.shortmsg.outgoing import Dispatch, Receipt, Refusal, Submission
 from bdgw.shortmsg.service import ServiceSpec, ShortMessageService
@@ -119,6 +120,15 @@ class Air:
         return min(gaps, default=float("inf"))
 
 
+class Disk(DirectStore):
+    """A store whose disk can be full."""
+
+    is_full = False
+
+    def _try(self, write: Write) -> StoreError | None:
+        return StoreFullError("no room") if self.is_full else super()._try(write)
+
+
 class Gateway:
     """A service with its ledger; it can be killed and started again."""
 
@@ -132,7 +142,7 @@ class Gateway:
         self.air = air
         self.spec = spec
         self.security = security
-        self.store = DirectStore()
+        self.store = Disk()
         self.cards: dict[str, Card] = {}
         self.free_at_s: dict[int, float] = {}
         """By the terminal's own clock."""
@@ -193,6 +203,9 @@ class Gateway:
 
     def step(self) -> None:
         for dispatch in self.service.due(self.air.now):
+            if dispatch.durable.error is not None:
+                self.service.undispatched(dispatch.terminal, now=self.air.now)
+                continue
             assert dispatch.durable.is_durable, "nothing leaves before the ledger has it"
             self._request(dispatch)
         self._collect()

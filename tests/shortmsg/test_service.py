@@ -385,3 +385,36 @@ def test_what_no_card_can_send_is_refused_before_any_card_is_known() -> None:
     assert "character 3" in refusal.explanation
     assert isinstance(ship.submit(HANDSET, "ok—"), Receipt)
     assert isinstance(ship.submit(HANDSET, "±1 ℃ №5", transliterate=True), Receipt)
+
+
+def test_what_the_disk_did_not_take_goes_when_there_is_room_again() -> None:
+    air, ship, shore = pair()
+    plain = accepted(ship.submit(HANDSET, "短"))
+    long = accepted(ship.submit(SHORE, "长" * 200))
+    ship.store.is_full = True
+    full = ship.submit(HANDSET, "满")
+    assert isinstance(full, Refusal)
+    assert full.cause is RefusalCause.STORE
+    air.run(300.0)
+    assert air.log == []
+    ship.store.is_full = False
+    air.run(3600.0)
+    assert ship.message(plain.id).state is State.ACCEPTED_BY_TERMINAL
+    assert ship.message(long.id).state is State.DELIVERED
+    assert [one.text for one in shore.heard] == ["长" * 200]
+    assert (ship.message(plain.id).n_possibly_sent, ship.message(long.id).n_possibly_sent) == (0, 0)
+
+
+def test_a_card_that_moves_while_its_feedback_is_owed_waits_and_loses_nothing() -> None:
+    air = Air()
+    ship = Gateway(air, ServiceSpec(terminals={"t1": Family.BD1, "t2": Family.BD1}))
+    ship.insert("t1", card(SHIP, interval_s=1))
+    ship.answer = lambda _: "silent_sent"
+    first, second = (accepted(ship.submit(HANDSET, text, n_repeats=0)) for text in "一二")
+    air.run(1.0)
+    ship.eject("t1")
+    ship.insert("t2", card(SHIP, interval_s=1))
+    ship.answer = lambda _: "accept"
+    air.run(60.0)
+    assert ship.message(first.id).cause == "possibly_sent"
+    assert ship.message(second.id).state is State.ACCEPTED_BY_TERMINAL
