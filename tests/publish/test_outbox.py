@@ -161,7 +161,10 @@ class OutboxModel(RuleBasedStateMachine):
         self.acked_newest: dict[str, int] = {}
         self.accepted = self.acked = self.rejected = self.dropped = 0
 
-    @rule(lane=st.sampled_from((Lane.ALARM, Lane.STATE, Lane.LIVE)), key=st.sampled_from([None, "a", "b", "c"]))
+    @rule(
+        lane=st.sampled_from((Lane.ALARM, Lane.STATE, Lane.LIVE)),
+        key=st.sampled_from([None, "a", "b", "c"]),
+    )
     def put(self, lane, key):
         self.accepted += 1
         entry = Entry(id=self.accepted, topic="t", payload=b"", lane=lane, supersede_key=key)
