@@ -13,7 +13,7 @@ from bdgw import app, cli
 from bdgw.demo import CorrectionTally, Tally
 from bdgw.demo import run as demo_run
 from bdgw.demo.scene import SIMULATED
-from bdgw.publish.outbox import MemoryOutbox
+from bdgw.publish.durable_outbox import DurableOutbox
 from tests.support.gateway_process import PATIENCE_S, environment
 
 ROW = {
@@ -153,14 +153,14 @@ def test_a_lost_fix_and_a_damaged_line_fail_the_demo(
 ):
     """The buoy's only fix never reaches the broker, and one receiver's sentences are cut."""
 
-    class Leaking(MemoryOutbox):
+    class Leaking(DurableOutbox):
         def put(self, *, topic: str, **more: Any) -> int | None:
             return None if topic.endswith("/buoy-7/fix") else super().put(topic=topic, **more)
 
     fast, *others = SIMULATED
     monkeypatch.setattr(demo_run, "SIMULATED", (f"{fast},fault=cut:p=0.3", *others))
     monkeypatch.setattr(demo_run, "_LAST_FIX_S", 0.5)
-    monkeypatch.setattr(app, "MemoryOutbox", Leaking)
+    monkeypatch.setattr(app, "DurableOutbox", Leaking)
     monkeypatch.setattr(sys, "argv", ["bdgw", "demo", "--seconds", "1"])
     with pytest.raises(SystemExit) as ended:
         cli.main()

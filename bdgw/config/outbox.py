@@ -15,7 +15,7 @@ class OutboxConfig(Section):
     """Bounds of what waits in ``state_dir``; alarms and short messages may go beyond them."""
 
     max_bytes: Annotated[int, Field(ge=1_000_000)] = 1024 * 1024 * 1024
-    max_items: Annotated[int, Field(ge=100)] = 10_000_000
+    max_items: Annotated[int, Field(ge=10)] = 10_000_000
     max_age_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 7 * 86_400.0
     """Counted while the gateway runs, so that no clock step can empty the outbox."""
     commit_interval_ms: Annotated[float, Field(ge=1, le=10_000)] = 50.0

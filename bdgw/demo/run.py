@@ -66,7 +66,7 @@ async def run_demo(
                 try:
                     assert gateway.broker_url is not None  # noqa: S101 - set before on_ready
                     address = topics.root(GATEWAY)
-                    async with subscribe(gateway.broker_url, f"{address}/dev/+/fix") as queue:
+                    async with subscribe(gateway.broker_url, f"{address}/dev/#") as queue:
                         say(_how_to_watch(gateway, ports["own_port"]))
                         taking = group.create_task(_take(queue, tally, corrected, show))
                         playing = group.create_task(_play(caster, corrected, seconds, say))
@@ -88,8 +88,9 @@ async def _take(
     show: Callable[[dict[str, Any]], None],
 ) -> None:
     while True:
-        _, data, is_retained = await queue.get()
-        if not is_retained:
+        topic, data, is_retained = await queue.get()
+        # What came late on a busy machine is in the history.
+        if not is_retained and topic.endswith("/fix"):
             fix = json.loads(data)
             tally.add(fix)
             corrected.add(fix)

@@ -64,7 +64,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 class _Chunk:
     """A chunk of which something is in memory; n = settled + here + stored."""
 
-    __slots__ = ("bits", "id", "is_dirty", "n", "n_here", "n_settled", "size_bytes")
+    __slots__ = ("bits", "id", "is_dirty", "is_in_commit", "n", "n_here", "n_settled", "size_bytes")
 
     def __init__(self, number: int, n: int, size_bytes: int, bits: int = 0) -> None:
         self.id = number
@@ -74,6 +74,7 @@ class _Chunk:
         self.n_settled = bits.bit_count()
         self.n_here = 0
         self.is_dirty = False
+        self.is_in_commit = False
 
     @property
     def n_stored(self) -> int:
@@ -195,6 +196,7 @@ class Shelf:
         if drafts or self._is_settling_due(now_s, is_all=is_all):
             for chunk in self._dirty.values():
                 chunk.is_dirty = False
+                chunk.is_in_commit = True
                 if chunk.n_settled == chunk.n:
                     deleted.append(chunk.id)
                 else:
@@ -243,8 +245,8 @@ class Shelf:
         for number in plan.deleted:
             self.size_bytes -= self._chunks.pop(number).size_bytes
         for number, _, _ in plan.settled:
-            if (known := self._chunks.get(number)) is not None:
-                self._close(known)
+            self._chunks[number].is_in_commit = False
+            self._close(self._chunks[number])
         return safe
 
     def failed(self, plan: Plan) -> None:
@@ -264,6 +266,7 @@ class Shelf:
         self._writing.clear()
         self._settled_in_writing.clear()
         for number in (*plan.deleted, *(each[0] for each in plan.settled)):
+            self._chunks[number].is_in_commit = False
             self._mark(self._chunks[number])
 
     def dropped(self, n: int, size_bytes: int) -> None:
@@ -344,7 +347,8 @@ class Shelf:
 
     def _close(self, chunk: _Chunk) -> None:
         """Leave a chunk to the file of which nothing is in memory."""
-        if not (chunk.n_here or chunk.is_dirty) and chunk.n_stored:
+        is_needed = chunk.n_here or chunk.is_dirty or chunk.is_in_commit
+        if not is_needed and chunk.n_stored:
             self._chunks.pop(chunk.id, None)
 
 

@@ -22,7 +22,6 @@ from bdgw.errors import UnavailableError
 from bdgw.hostclock import HostClock
 from bdgw.publish import embedded
 from bdgw.publish.mqtt import MqttPublisher
-from bdgw.publish.outbox import MemoryOutbox
 from bdgw.receivers import SystemClock
 from bdgw.status import gateway as gateway_status
 from tests.app.rig import Running, device, head, running
@@ -392,11 +391,10 @@ async def test_what_does_not_fit_is_dropped_oldest_first_and_counted(
     tmp_path, terminal, monkeypatch
 ):
     require_mosquitto()
-    monkeypatch.setattr(app, "MemoryOutbox", partial(MemoryOutbox, max_items=10))
     monkeypatch.setattr(app, "_HEALTH_PERIOD_S", 0.1)
     broker = Mosquitto(tmp_path)
     text = head(tmp_path, f'url = "{broker.url}"') + device("a", terminal.url)
-    async with running(text) as run:
+    async with running(text + "[outbox]\nmax_items = 10\n") as run:
         await run.device_is("a", lambda d: d["status"] == "waiting")
         for second in range(50):
             terminal.say(epoch(second))
