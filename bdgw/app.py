@@ -57,7 +57,6 @@ from bdgw.publish.embedded import EmbeddedBroker
 from bdgw.publish.mqtt import MqttPublisher, Presence
 from bdgw.publish.sink import PublishingSink
 from bdgw.receiver import (
-    DEFAULT_MAX_FUTURE_NS,
     CaptureSession,
     EpochSeen,
     FramesSeen,
@@ -81,6 +80,8 @@ from bdgw.store.history import StoredHistory
 from bdgw.store.history_file import HistoryFile
 from bdgw.store.history_reader import HistoryFileReader
 from bdgw.store.outbox_file import open_outbox
+from bdgw.timescale import posix_from_gpst
+from bdgw.trusted_time import TrustedTime
 from bdgw.wire.session import Session
 from bdgw.wire.splitter import Skipped as SkippedBytes
 
@@ -88,7 +89,6 @@ __all__ = ["Gateway", "check"]
 
 _HEALTH_PERIOD_S = 10.0
 _DRAIN_S = 3.0
-_SYNCHRONISED_MAX_FUTURE_NS = 2_000_000_000
 _CORRECTION_LIFETIME_S = 2.0
 """What a rover's port has not taken by then is overtaken by the next epoch."""
 _LOCAL_IDLE_S = 0.3
@@ -142,6 +142,7 @@ class Gateway:
         self._boot = secrets.token_hex(4)
         self._clock = SystemClock()
         self._host_clock = HostClock()
+        self._time = TrustedTime(self._host_clock)
         self._hub = Hub()
         self._outbox = DurableOutbox(
             monotonic_s=self._clock.monotonic_s,
@@ -173,6 +174,7 @@ class Gateway:
             utc_ns=self._clock.utc_ns,
             monotonic_s=self._clock.monotonic_s,
             correction_of=self._augmentation.corrections.provenance,
+            time_judge=self._time,
         )
         self._pool = _pool(
             config,
@@ -329,16 +331,13 @@ class Gateway:
             write=self._write_correction,
             emit=self._hub.publish,
             clock=self._clock,
-            host_gpst_ns=self._trusted_gpst_ns,
+            host_gpst_ns=self._time.trusted_gpst_ns,
             rng=self._rng,
             gate=self._gate,
         )
 
     def _write_correction(self, device: str, data: bytes) -> bool:
         return self._pool.write(device, data, lifetime_s=_CORRECTION_LIFETIME_S)
-
-    def _trusted_gpst_ns(self, now: float) -> int | None:
-        return self._host_clock.gpst_ns(now) if self._host_clock.is_synchronised() else None
 
     def _take(self, device: str, event: _DeviceEvent, now: float) -> None:
         if self._messages is not None and self._messages.is_terminal(device):
@@ -375,7 +374,8 @@ class Gateway:
             await self._repair.run()
 
     def _trusted_utc_ns(self) -> int | None:
-        return self._clock.utc_ns() if self._host_clock.is_synchronised() else None
+        gpst_ns = self._time.trusted_gpst_ns(self._clock.monotonic_s())
+        return None if gpst_ns is None else posix_from_gpst(gpst_ns)
 
     def _build_publisher(self, broker: EmbeddedBroker | None) -> MqttPublisher:
         gateway, boot = self._config.gateway.id, self._boot
@@ -413,6 +413,7 @@ class Gateway:
             messages=self._messages,
             adapters=self.adapters,
             host_clock=self._host_clock,
+            time_state=self._time.state,
             history=None if self._history is None else self._history.state,
             utc_ns=self._clock.utc_ns,
             monotonic_s=self._clock.monotonic_s,
@@ -440,18 +441,16 @@ class Gateway:
         if self._messages is not None and self._messages.is_terminal(device):
             return self._messages.new_session(device)
         record = self.intake.records[device]
-        is_trusted = self._host_clock.is_synchronised()
-        max_future_ns = _SYNCHRONISED_MAX_FUTURE_NS if is_trusted else DEFAULT_MAX_FUTURE_NS
         if record.facts.via is Via.FILE:
             return CaptureSession(
-                host_gpst_ns=self._host_clock.gpst_ns,
-                max_future_ns=max_future_ns,
+                host_gpst_ns=self._time.gpst_ns,
+                max_future_ns=self._time.max_future_ns,
                 stats=record.stats,
             )
         return ReceiverSession(
             idle_s=_NETWORK_IDLE_S if record.facts.via is Via.IP else _LOCAL_IDLE_S,
-            host_gpst_ns=self._host_clock.gpst_ns,
-            max_future_ns=max_future_ns,
+            host_gpst_ns=self._time.gpst_ns,
+            max_future_ns=self._time.max_future_ns,
             stats=record.stats,
         )
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-import datetime as dt
 import time
 from collections.abc import Callable
 
 from bdgw.timescale import gpst_from_posix
+from bdgw.trusted_time import BUILT_POSIX_NS
 
 __all__ = ["BUILT_POSIX_NS", "HostClock", "kernel_says_synchronised"]
 
-BUILT_POSIX_NS = int(dt.datetime(2026, 11, 1, tzinfo=dt.UTC).timestamp()) * 1_000_000_000
-"""This software did not exist before: a clock that says so has not been set."""
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 _TIMEX_BYTES = 512
 

@@ -5,17 +5,21 @@ Numbers the fixes of a device, keeps back the implausible ones, and counts.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 
-from bdgw.hub import Hub, SkySeen
+from bdgw.hub import FixQuarantined, Hub, SkySeen
 from bdgw.model import Alarm, DeviceFix, Fix, FixKind, Provenance, Sky, TimeQuality, Via
 from bdgw.receiver import EpochSeen
 from bdgw.stream import StreamStats
 from bdgw.timescale import format_utc
 
-__all__ = ["DeviceFacts", "DeviceRecord", "Intake"]
+__all__ = ["DeviceFacts", "DeviceRecord", "Intake", "TimeJudge"]
+
+_IMPLAUSIBLE = "no_such_date"
 
 CorrectionOf = Callable[[str, Fix, float], Provenance | None]
 """(device, fix, monotonic seconds) -> the correction that the fix used, None where it used none
@@ -24,6 +28,18 @@ that we know of."""
 
 def no_correction(_device: str, _fix: Fix, _now: float) -> None:
     """Stand in where the gateway gives no corrections."""
+
+
+class TimeJudge(Protocol):
+    """Who knows what time it is; learns it from live receivers as well."""
+
+    def hear(self, device: str, fix: Fix, rx_s: float) -> None:
+        """Note what a receiver says."""
+        ...
+
+    def reason_against(self, fix: Fix, rx_s: float) -> str | None:
+        """Tell why a fix cannot be of now, None where nothing speaks against it."""
+        ...
 
 
 class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +59,8 @@ class DeviceRecord:
         "facts",
         "fix_counts",
         "last",
-        "quarantined",
+        "last_quarantined",
+        "quarantine_reasons",
         "seq",
         "sky",
         "stats",
@@ -56,10 +73,16 @@ class DeviceRecord:
         self.seq = 0
         self.last: DeviceFix | None = None
         self.fix_counts = dict.fromkeys(FixKind, 0)
-        self.quarantined = 0
+        self.quarantine_reasons: Counter[str] = Counter()
+        self.last_quarantined: FixQuarantined | None = None
         self.was_implausible = False
         self.sky: tuple[Sky, float] | None = None
         """The last one, and when it was read."""
+
+    @property
+    def quarantined(self) -> int:
+        """Fixes that were kept back."""
+        return self.quarantine_reasons.total()
 
 
 class Intake:
@@ -74,7 +97,9 @@ class Intake:
         utc_ns: Callable[[], int],
         monotonic_s: Callable[[], float],
         correction_of: CorrectionOf = no_correction,
+        time_judge: TimeJudge | None = None,
     ) -> None:
+        self._time_judge = time_judge
         self._correction_of = correction_of
         self.records = {facts.id: DeviceRecord(facts) for facts in devices}
         self._hub = hub
@@ -89,8 +114,9 @@ class Intake:
         record = self.records[device]
         if event.sky is not None:
             record.sky = (event.sky, event.rx_s)
-        if event.fix.time_quality is TimeQuality.IMPLAUSIBLE:
-            self._quarantine(record, event)
+        reason = self._reason_against(record.facts, event)
+        if reason is not None:
+            self._quarantine(record, event, reason)
             return
         record.was_implausible = False
         facts = record.facts
@@ -99,14 +125,13 @@ class Intake:
         if corr is not None and corr.frame is not None:
             # A differential position is in the frame of its base, whatever the receiver is in.
             frame, frame_epoch_year = corr.frame, corr.frame_epoch_year
-        age_ns = int((self._monotonic_s() - event.rx_s) * 1e9)
         item = DeviceFix(
             device=device,
             boot=self._boot,
             seq=record.seq,
             fix=event.fix,
             via=facts.via,
-            t_rx_utc_ns=self._utc_ns() - age_ns,
+            t_rx_utc_ns=self._t_rx_utc_ns(event),
             frame=frame,
             frame_epoch_year=frame_epoch_year,
             corr=corr,
@@ -118,9 +143,28 @@ class Intake:
         if facts.sends_sky and event.sky is not None:
             self._hub.publish(SkySeen(device=device, sky=event.sky))
 
-    def _quarantine(self, record: DeviceRecord, event: EpochSeen) -> None:
-        """Count a fix whose date cannot be; one alarm when it begins."""
-        record.quarantined += 1
+    def _t_rx_utc_ns(self, event: EpochSeen) -> int:
+        return self._utc_ns() - int((self._monotonic_s() - event.rx_s) * 1e9)
+
+    def _reason_against(self, facts: DeviceFacts, event: EpochSeen) -> str | None:
+        # A recording speaks of another time: only what its own session disbelieves is wrong.
+        if self._time_judge is None or facts.via is Via.FILE:
+            is_wrong = event.fix.time_quality is TimeQuality.IMPLAUSIBLE
+            return _IMPLAUSIBLE if is_wrong else None
+        self._time_judge.hear(facts.id, event.fix, event.rx_s)
+        return self._time_judge.reason_against(event.fix, event.rx_s)
+
+    def _quarantine(self, record: DeviceRecord, event: EpochSeen, reason: str) -> None:
+        """Count and keep aside a fix whose date cannot be; one alarm when it begins."""
+        record.quarantine_reasons[reason] += 1
+        item = FixQuarantined(
+            device=record.facts.id,
+            reason=reason,
+            fix=event.fix,
+            t_rx_utc_ns=self._t_rx_utc_ns(event),
+        )
+        record.last_quarantined = item
+        self._hub.publish(item)
         if record.was_implausible:
             return
         record.was_implausible = True
@@ -132,6 +176,6 @@ class Intake:
                 device=record.facts.id,
                 text=f"the receiver says {claimed}; its fixes are kept back until that ends",
                 t_utc_ns=self._utc_ns(),
-                fields={"t_claimed": claimed},
+                fields={"t_claimed": claimed, "reason": reason},
             )
         )

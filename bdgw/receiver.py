@@ -11,12 +11,10 @@ from bdgw.nmea.dating import DayKeeper
 from bdgw.nmea.epoch import Epoch, EpochAssembler
 from bdgw.nmea.sentence import Unsupported, Zda
 from bdgw.stream import PROTOCOLS, RtcmFrame, StreamDecoder, StreamStats
+from bdgw.timescale import DAY_NS
 from bdgw.wire.splitter import NOISE_REASON, Frame, Skipped
 
 __all__ = ["CaptureSession", "EpochSeen", "FramesSeen", "ReceiverEvent", "ReceiverSession"]
-
-DEFAULT_MAX_FUTURE_NS = 24 * 3600 * 1_000_000_000
-"""Without a host clock that is known to be right, only a wrong day can be told from a right one."""
 
 
 class EpochSeen(msgspec.Struct, frozen=True):
@@ -42,6 +40,11 @@ def no_host_clock(_now: float) -> None:
     """Stand in for the host clock where there is none: a file says nothing of today."""
 
 
+def default_max_future_ns(_now: float) -> int:
+    """Without a clock that is known to be right only a wrong day can be told from a right one."""
+    return DAY_NS
+
+
 class ReceiverSession:
     """Bytes of one receiver in, ``ReceiverEvent`` out; the ``Session`` contract.
 
@@ -58,14 +61,15 @@ class ReceiverSession:
         protocols: tuple[str, ...] = PROTOCOLS,
         idle_s: float = 1.0,
         host_gpst_ns: Callable[[float], int | None] = no_host_clock,
-        max_future_ns: int = DEFAULT_MAX_FUTURE_NS,
+        max_future_ns: Callable[[float], int] = default_max_future_ns,
         is_recording: bool = False,
         stats: StreamStats | None = None,
     ) -> None:
         self._decoder = StreamDecoder(protocols=protocols, idle_s=idle_s, stats=stats)
         self.stats = self._decoder.stats
         self._epochs = EpochAssembler(idle_s=idle_s)
-        self._days = DayKeeper(max_future_ns=max_future_ns, is_recording=is_recording)
+        self._days = DayKeeper(is_recording=is_recording)
+        self._max_future_ns = max_future_ns
         self._host_gpst_ns = host_gpst_ns
         self._has_fix: bool | None = None
         self._first_day: Zda | None = None
@@ -132,6 +136,7 @@ class ReceiverSession:
 
     def _learn_day(self, message: Zda, now: float) -> None:
         if message.date is not None and message.tod_ns is not None:
+            self._days.max_future_ns = self._max_future_ns(now)
             self._days.learn(message.date, message.tod_ns, self._host_gpst_ns(now))
 
     def _drain_epochs(self, now: float) -> None:
@@ -151,6 +156,7 @@ class ReceiverSession:
         if epoch.tod_ns is None:
             return epoch.fix
         host = self._host_gpst_ns(now)
+        self._days.max_future_ns = self._max_future_ns(now)
         t_gpst_ns, quality = self._days.resolve(epoch.tod_ns, epoch.date, host, is_fixed=is_fixed)
         return msgspec.structs.replace(
             epoch.fix, t_gpst_ns=t_gpst_ns, tod_utc_ns=epoch.tod_ns, time_quality=quality
@@ -169,16 +175,17 @@ class CaptureSession:
         self,
         *,
         host_gpst_ns: Callable[[float], int | None] = no_host_clock,
-        max_future_ns: int = DEFAULT_MAX_FUTURE_NS,
+        max_future_ns: Callable[[float], int] = default_max_future_ns,
         stats: StreamStats | None = None,
     ) -> None:
+        self._now = 0.0
+        # The session inside has a time of its own; the host's clock is asked for the real one.
         self._inner = ReceiverSession(
-            host_gpst_ns=host_gpst_ns,
-            max_future_ns=max_future_ns,
+            host_gpst_ns=lambda _now: host_gpst_ns(self._now),
+            max_future_ns=lambda _now: max_future_ns(self._now),
             is_recording=True,
             stats=stats,
         )
-        self._now = 0.0
 
     def receive(self, data: bytes, *, now: float) -> None:
         """Take bytes; ``b""`` says that the recording has ended."""

@@ -27,13 +27,14 @@ _ROLLOVER_SLACK_NS = DAY_NS
 class DayKeeper:
     """Gives epochs their day. One for each connection: nothing is carried over a reconnect.
 
-    ``max_future_ns`` is how far past the host clock a receiver may be before it is disbelieved.
+    ``max_future_ns`` is how far past the host clock a receiver may be before it is disbelieved;
+    it may change with what is known of the time.
     With ``is_recording`` the host clock may only disbelieve: what it says of today is not of the
     day of the recording.
     """
 
-    def __init__(self, *, max_future_ns: int, is_recording: bool = False) -> None:
-        self._max_future_ns = max_future_ns
+    def __init__(self, *, max_future_ns: int = DAY_NS, is_recording: bool = False) -> None:
+        self.max_future_ns = max_future_ns
         self._is_recording = is_recording
         self._known_gpst_ns: int | None = None
         self._is_disbelieved = False
@@ -108,7 +109,7 @@ class DayKeeper:
         return TimeQuality.GNSS, gpst_ns
 
     def _is_future(self, gpst_ns: int, host_gpst_ns: int | None) -> bool:
-        return host_gpst_ns is not None and gpst_ns - host_gpst_ns > self._max_future_ns
+        return host_gpst_ns is not None and gpst_ns - host_gpst_ns > self.max_future_ns
 
 
 def _nearest(tod_ns: int, near_gpst_ns: int) -> int:

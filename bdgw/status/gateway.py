@@ -17,6 +17,7 @@ from bdgw.caster import Caster
 from bdgw.corrections import Corrections
 from bdgw.history import HistoryState
 from bdgw.hostclock import HostClock
+from bdgw.hub import FixQuarantined
 from bdgw.intake import DeviceRecord, Intake
 from bdgw.messaging import MessageExchange, TerminalSnapshot
 from bdgw.model import DeviceStatus
@@ -29,6 +30,7 @@ from bdgw.receivers import ListenerSnapshot, ReceiverPool, ReceiverSnapshot
 from bdgw.status.corrections import caster_fields, corrections_fields, source_summary
 from bdgw.status.messages import terminal_summary, terminals_down, terminals_fields
 from bdgw.status.value import present, rounded
+from bdgw.trusted_time import TimeState
 
 __all__ = ["GatewayStatus"]
 
@@ -57,6 +59,7 @@ class GatewayStatus:
         messages: MessageExchange | None,
         adapters: AdapterGroup,
         host_clock: HostClock,
+        time_state: Callable[[float], TimeState],
         history: Callable[[], HistoryState] | None,
         utc_ns: Callable[[], int],
         monotonic_s: Callable[[], float],
@@ -73,6 +76,7 @@ class GatewayStatus:
         self._messages = messages
         self._adapters = adapters
         self._host_clock = host_clock
+        self._time_state = time_state
         self._history = history
         self._utc_ns = utc_ns
         self._monotonic_s = monotonic_s
@@ -225,6 +229,7 @@ class GatewayStatus:
             {
                 "is_set": self._host_clock.is_set(),
                 "is_synchronised": self._host_clock.is_synchronised(),
+                **msgspec.to_builtins(self._time_state(self._monotonic_s())),
                 "gpst_minus_utc_s": None if day is None else timescale.leap_seconds(day),
                 "leap_table_valid_until": timescale.LEAP_TABLE_VALID_UNTIL.isoformat(),
                 "is_leap_table_expired": (
@@ -249,6 +254,8 @@ class GatewayStatus:
         value["fixes"] = record.seq
         value["fix_counts"] = {kind.value: n for kind, n in record.fix_counts.items() if n}
         value["quarantined"] = record.quarantined
+        if record.last_quarantined is not None:
+            value["quarantine"] = _quarantine(record, record.last_quarantined)
         counts = stats_fields(record.stats)
         counts["late"] = dict(record.stats.late)
         value["stream"] = counts
@@ -264,6 +271,19 @@ class GatewayStatus:
             last.t_rx = format_posix(record.last.t_rx_utc_ns)
             value["last_fix"] = msgspec.to_builtins(last)
         return present(value)
+
+
+def _quarantine(record: DeviceRecord, last: FixQuarantined) -> dict[str, Any]:
+    claimed_ns = last.fix.t_gpst_ns
+    return present(
+        {
+            "reasons": dict(record.quarantine_reasons),
+            "is_now": record.was_implausible,
+            "last_reason": last.reason,
+            "last_claimed": None if claimed_ns is None else timescale.format_utc(claimed_ns),
+            "last_t_rx": format_posix(last.t_rx_utc_ns),
+        }
+    )
 
 
 def _listener(snapshot: ListenerSnapshot) -> dict[str, Any]:

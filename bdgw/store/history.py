@@ -84,6 +84,8 @@ class StoredHistory:
         self._n_lost_at_end = 0
         self._n_forgotten = 0
         self._n_failures = 0
+        self._trusted_now_utc_ns: int | None = None
+        """As it was asked for the last batch, in the hub's thread."""
         self._has_begun = False
         self._used_bytes: int | None = None
         self._error: str | None = None
@@ -105,6 +107,7 @@ class StoredHistory:
                 return
             self._n_dropped += 1
         if not self._has_work.is_set():
+            self._trusted_now_utc_ns = self._trusted_utc_ns()
             self._has_work.set()
 
     def state(self) -> HistoryState:
@@ -196,7 +199,7 @@ class StoredHistory:
                 break
 
     def _write(self) -> None:
-        written = self._backend.write(self._batch, trusted_utc_ns=self._trusted_utc_ns())
+        written = self._backend.write(self._batch, trusted_utc_ns=self._trusted_now_utc_ns)
         self._batch = []
         self._n_stored += written.n_stored
         self._n_quarantined += written.n_quarantined
@@ -204,7 +207,7 @@ class StoredHistory:
 
     def _retain(self) -> None:
         for _ in range(_RETAIN_ROUNDS):
-            n_gone = self._backend.retain(trusted_utc_ns=self._trusted_utc_ns())
+            n_gone = self._backend.retain(trusted_utc_ns=self._trusted_now_utc_ns)
             self._n_forgotten += n_gone
             if n_gone == 0:
                 break

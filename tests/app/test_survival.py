@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import json
 import random
 import socket
@@ -501,11 +502,13 @@ async def test_a_host_whose_clock_is_wrong_still_delivers(
     text = head(tmp_path, f'url = "{broker.url}"') + device("a", terminal.url)
     async with running(text) as run:
         await run.device_is("a", lambda d: d["status"] == "waiting")
-        terminal.say(epoch(0) + epoch(1))
+        # With no clock at all, a day before this software was made would be a wrong week.
+        day = dt.date(2026, 12, 24)
+        terminal.say(epoch(0, day=day) + epoch(1, day=day))
         topic = "bdgw/v1/yp-01/dev/a/fix"
         await until(lambda: len(subscriber.payloads(topic)) == 2, "fixes")
         fix = json.loads(subscriber.payloads(topic)[0])
-        assert (fix["t_fix"], fix["time_quality"]) == ("2026-02-01T08:00:00.000Z", "gnss")
+        assert (fix["t_fix"], fix["time_quality"]) == ("2026-12-24T08:00:00.000Z", "gnss")
         assert fix["t_rx"].startswith(str(year))
         assert (await run.status())["clock"]["is_set"] == (year != 1970)
         assert await run.health_code() == 200
@@ -523,3 +526,29 @@ async def test_a_step_of_the_host_clock_is_no_outage(tmp_path, monkeypatch):
         assert await run.health_code() == 200
         now[0] = HostTime.utc = 1_790_000_000 * 10**9
         assert await run.health_code() == 200
+
+
+@pytest.mark.parametrize("step_s", [3600, -3600])
+async def test_a_step_of_the_host_clock_keeps_no_fix_back(tmp_path, terminal, monkeypatch, step_s):
+    """Its kernel goes on saying that it is disciplined, as it does when a person sets the time."""
+    start_s = 1_798_099_200  # 2026-12-24T08:00:00Z
+    HostTime.utc = start_s * 10**9
+    monkeypatch.setattr(app, "SystemClock", HostTime)
+    host_clock = partial(HostClock, utc_ns=lambda: HostTime.utc, is_synchronised=lambda: True)
+    monkeypatch.setattr(app, "HostClock", host_clock)
+    text = head(tmp_path, f'url = "mqtt://127.0.0.1:{free_port()}"') + device("a", terminal.url)
+    day = dt.date(2026, 12, 24)
+    async with running(text) as run:
+        await run.device_is("a", lambda d: d["status"] == "waiting")
+        terminal.say(epoch(0, day=day) + epoch(0.1, day=day))
+        await run.device_is("a", has_fixes(2))
+        assert (await run.status())["clock"]["source"] == "host"
+        HostTime.utc += step_s * 10**9
+        shown = await run.status_is(lambda s: s["clock"]["n_steps"])
+        clock = shown["clock"]
+        assert (clock["is_host_right"], clock["source"]) == (False, "receivers")
+        assert abs(clock["host_offset_s"] - step_s) < 30
+        terminal.say(epoch(0.2, day=day) + epoch(0.3, day=day))
+        shown = await run.device_is("a", has_fixes(4))
+        assert shown["quarantined"] == 0
+        assert shown["last_fix"]["t_fix"] == "2026-12-24T08:00:00.300Z"
