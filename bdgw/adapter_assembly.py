@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import random
 from functools import partial
+from pathlib import Path
 
 from bdgw import __version__
 from bdgw.adapters import (
     Adapter,
     AdapterGroup,
     BinarySpec,
+    CodeFile,
     Format,
     GeoJsonSpec,
     GpsdServer,
     GpsdSpec,
     HomeAssistantAdapter,
     HomeAssistantSpec,
+    Jt808Adapter,
     Message,
     OwnTracksSpec,
     Post,
@@ -26,7 +29,6 @@ from bdgw.adapters import (
     record,
 )
 from bdgw.config import Config
-from bdgw.errors import ConfigError
 from bdgw.model import DeviceFix
 from bdgw.plan import AdapterSpec, adapter_specs
 from bdgw.publish import payload
@@ -59,11 +61,16 @@ def build_adapters(
         )
 
     return AdapterGroup(
-        [_build(spec, post=post, clock=clock, rng=rng) for spec in adapter_specs(config)]
+        [
+            _build(spec, post=post, clock=clock, rng=rng, state_dir=config.gateway.state_dir)
+            for spec in adapter_specs(config)
+        ]
     )
 
 
-def _build(spec: AdapterSpec, *, post: Post, clock: Clock, rng: random.Random) -> Adapter:
+def _build(
+    spec: AdapterSpec, *, post: Post, clock: Clock, rng: random.Random, state_dir: Path
+) -> Adapter:
     if isinstance(spec, GpsdSpec):
         return GpsdServer(spec, utc_ns=clock.utc_ns, rng=rng)
     if isinstance(spec, HomeAssistantSpec):
@@ -71,7 +78,8 @@ def _build(spec: AdapterSpec, *, post: Post, clock: Clock, rng: random.Random) -
     if isinstance(spec, OwnTracksSpec | GeoJsonSpec | BinarySpec):
         form = _format(spec)
         return PublishingAdapter(spec.name, spec.devices, form, post=post, period_s=spec.period_s)
-    raise ConfigError(f"adapter {spec.name!r}: unknown kind")
+    codes = CodeFile(state_dir / f"jt808-{spec.name}.json")
+    return Jt808Adapter(spec, codes=codes, monotonic_s=clock.monotonic_s, rng=rng)
 
 
 def _format(spec: OwnTracksSpec | GeoJsonSpec | BinarySpec) -> Format:

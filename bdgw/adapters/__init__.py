@@ -8,12 +8,15 @@ from bdgw.adapters.adapter import Adapter, Message, Post
 from bdgw.adapters.frame import Refusal
 from bdgw.adapters.gpsd_server import GpsdServer
 from bdgw.adapters.group import AdapterGroup
+from bdgw.adapters.jt808_client import Jt808Adapter
+from bdgw.adapters.jt808_code import CodeFile
 from bdgw.adapters.publishing import Format, HomeAssistantAdapter, PublishingAdapter
 from bdgw.adapters.spec import (
     BinarySpec,
     GeoJsonSpec,
     GpsdSpec,
     HomeAssistantSpec,
+    Jt808Spec,
     OwnTracksSpec,
 )
 
@@ -21,12 +24,15 @@ __all__ = [
     "Adapter",
     "AdapterGroup",
     "BinarySpec",
+    "CodeFile",
     "Format",
     "GeoJsonSpec",
     "GpsdServer",
     "GpsdSpec",
     "HomeAssistantAdapter",
     "HomeAssistantSpec",
+    "Jt808Adapter",
+    "Jt808Spec",
     "Message",
     "OwnTracksSpec",
     "Post",

@@ -1,0 +1,232 @@
+"""Reports to a platform of JT/T 808: one connection for each terminal, for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from bdgw import __version__
+from bdgw.adapters.frame import Refusal
+from bdgw.adapters.jt808_code import CodeFile
+from bdgw.adapters.jt808_message import encode_location
+from bdgw.adapters.jt808_queue import ReportQueue
+from bdgw.adapters.jt808_session import CodeIssued, CodeRefused, Event, Failed, Jt808Session, Ready
+from bdgw.adapters.pace import Pace
+from bdgw.adapters.spec import Jt808Spec, Jt808Terminal
+from bdgw.backoff import Backoff
+from bdgw.hub import DomainEvent
+from bdgw.model import DeviceFix
+
+__all__ = ["Jt808Adapter"]
+
+_FLOOR_S, _CAP_S = 1.0, 60.0
+_REFUSED_S = 60.0
+"""A platform that does not know a terminal will not know it a second later."""
+_CONNECT_S = 10.0
+_READ_BYTES = 4096
+
+_log = structlog.get_logger(__name__)
+
+
+class Jt808Adapter:
+    """One platform."""
+
+    kind = "jt808"
+    subscriptions: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        spec: Jt808Spec,
+        *,
+        codes: CodeFile,
+        monotonic_s: Callable[[], float],
+        rng: random.Random,
+    ) -> None:
+        self.name = spec.name
+        self._spec = spec
+        self._lines = {
+            terminal.device: _Line(spec, terminal, codes=codes, monotonic_s=monotonic_s, rng=rng)
+            for terminal in spec.terminals
+        }
+
+    def offer(self, event: DomainEvent) -> None:
+        """Queue a report of a fix."""
+        if isinstance(event, DeviceFix) and (line := self._lines.get(event.device)) is not None:
+            line.take(event)
+
+    async def run(self) -> None:
+        """Keep all connections."""
+        async with asyncio.TaskGroup() as group:
+            for device, line in self._lines.items():
+                group.create_task(line.run(), name=f"jt808 {self.name} {device}")
+
+    def on_message(self, topic: str, payload: bytes) -> None:
+        """Hear nothing: the broker is not needed here."""
+
+    def fields(self, now: float) -> dict[str, Any]:  # noqa: ARG002 - no ages here
+        """Give the counters of each terminal."""
+        lines = self._lines.values()
+        return {
+            "platform": f"{self._spec.host}:{self._spec.port}",
+            "edition": self._spec.edition.value,
+            "coordinates": "gcj02" if self._spec.is_gcj02 else "as_is",
+            "fixes": sum(line.n_reports for line in lines),
+            "terminals": [line.fields() for line in lines],
+        }
+
+
+class _Line:
+    """One terminal."""
+
+    def __init__(
+        self,
+        spec: Jt808Spec,
+        terminal: Jt808Terminal,
+        *,
+        codes: CodeFile,
+        monotonic_s: Callable[[], float],
+        rng: random.Random,
+    ) -> None:
+        self._spec = spec
+        self._terminal = terminal
+        self._codes = codes
+        self._monotonic_s = monotonic_s
+        self._backoff = Backoff(_FLOOR_S, _CAP_S, rng)
+        self._queue = ReportQueue(spec.max_waiting)
+        self._pace = Pace(spec.period_s)
+        self._wake = asyncio.Event()
+        self._serial = rng.randrange(0x10000)
+        self._is_ready = False
+        self._reason = "not yet connected"
+        self._n_connects = 0
+        self._n_bad = 0
+        self._n_unsupported = 0
+        self._refused: Counter[str] = Counter()
+        self._session: Jt808Session | None = None
+        self.n_reports = 0
+
+    def take(self, item: DeviceFix) -> None:
+        body = encode_location(item, self._terminal, is_gcj02=self._spec.is_gcj02)
+        if isinstance(body, Refusal):
+            self._refused[body.value] += 1
+        elif self._pace.admits(item):
+            self.n_reports += 1
+            self._queue.put(body)
+            self._wake.set()
+
+    async def run(self) -> None:
+        while True:
+            failed = await self._one_connection()
+            self._is_ready = False
+            self._reason = failed.reason
+            _log.info("jt808_down", device=self._terminal.device, reason=failed.reason)
+            delay_s = self._backoff.next_delay_s()
+            await asyncio.sleep(max(delay_s, _REFUSED_S) if failed.is_refusal else delay_s)
+
+    async def _one_connection(self) -> Failed:
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                reader, writer = await asyncio.open_connection(self._spec.host, self._spec.port)
+        except (OSError, TimeoutError) as error:
+            return Failed(f"cannot connect: {error or 'no answer'}")
+        session = self._session = self._new_session()
+        try:
+            return await self._talk(session, reader, writer)
+        finally:
+            self._session = None
+            self._queue.release_all()
+            self._n_bad += session.n_bad
+            self._n_unsupported += session.n_unsupported
+            writer.transport.abort()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    def _new_session(self) -> Jt808Session:
+        self._n_connects += 1
+        self._reason = "connected, not yet authenticated"
+        return Jt808Session(
+            self._terminal,
+            self._spec.edition,
+            self._queue,
+            code=self._terminal.auth_code or self._codes.get(self._terminal.phone),
+            software=f"bdgw {__version__}",
+            heartbeat_s=self._spec.heartbeat_s,
+            next_serial=self._next_serial,
+            now=self._monotonic_s(),
+        )
+
+    async def _talk(
+        self, session: Jt808Session, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> Failed:
+        reading = asyncio.ensure_future(reader.read(_READ_BYTES))
+        waking = asyncio.ensure_future(self._wake.wait())
+        try:
+            while True:
+                for event in session.events():
+                    if isinstance(event, Failed):
+                        return event
+                    self._note(event)
+                data = session.data_to_send()
+                if data:
+                    # Bounded: the session has a window and repeats only when an answer is due.
+                    writer.write(data)
+                deadline = session.deadline()
+                timeout_s = None if deadline is None else max(0.0, deadline - self._monotonic_s())
+                await asyncio.wait(
+                    (reading, waking), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
+                )
+                now = self._monotonic_s()
+                if reading.done():
+                    session.receive(reading.result(), now=now)
+                    reading = asyncio.ensure_future(reader.read(_READ_BYTES))
+                if waking.done():
+                    self._wake.clear()
+                    waking = asyncio.ensure_future(self._wake.wait())
+                session.flush(now=now)
+                if deadline is not None and now >= deadline:
+                    session.tick(now=now)
+        except OSError as error:
+            return Failed(f"connection broke: {error.strerror or error}")
+        finally:
+            for task in (reading, waking):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, OSError):
+                    await task
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, CodeIssued):
+            self._codes.put(self._terminal.phone, event.code)
+        elif isinstance(event, CodeRefused):
+            self._codes.put(self._terminal.phone, None)
+        elif isinstance(event, Ready):
+            self._is_ready = True
+            self._reason = "authenticated"
+            self._backoff.reset()
+            _log.info("jt808_ready", device=self._terminal.device)
+
+    def _next_serial(self) -> int:
+        self._serial = (self._serial + 1) % 0x10000
+        return self._serial
+
+    def fields(self) -> dict[str, Any]:
+        session = self._session
+        return {
+            "dev": self._terminal.device,
+            "is_ready": self._is_ready,
+            "reason": self._reason,
+            "connects": self._n_connects,
+            "reports": self.n_reports,
+            "waiting": len(self._queue),
+            "acked": self._queue.n_acked,
+            "rejected": self._queue.n_rejected,
+            "dropped": self._queue.n_dropped,
+            "refused": dict(self._refused),
+            "bad_frames": self._n_bad + (session.n_bad if session else 0),
+            "unsupported_requests": self._n_unsupported + (session.n_unsupported if session else 0),
+        }

@@ -1,0 +1,312 @@
+"""The terminal's machine: registration, answers, repetition, backlog. Time is the test's own."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from bdgw.adapters.jt808_frame import FrameStream, Received, encode_frame
+from bdgw.adapters.jt808_message import MessageId, Reply, encode_reply
+from bdgw.adapters.jt808_queue import ReportQueue
+from bdgw.adapters.jt808_session import (
+    CodeIssued,
+    CodeRefused,
+    Failed,
+    Jt808Session,
+    Ready,
+)
+from bdgw.adapters.spec import Edition
+from tests.adapters.test_jt808_message import TERMINAL
+
+HEARTBEAT_S = 60.0
+SERIALS = itertools.count(1)
+
+
+def begin(queue: ReportQueue, *, code: str | None = "code-1", now: float = 0.0) -> Jt808Session:
+    return Jt808Session(
+        TERMINAL,
+        Edition.Y2019,
+        queue,
+        code=code,
+        software="bdgw test",
+        heartbeat_s=HEARTBEAT_S,
+        next_serial=lambda: next(SERIALS) % 0x10000,
+        now=now,
+    )
+
+
+def sent(session: Jt808Session) -> list[Received]:
+    return FrameStream().receive(session.data_to_send())
+
+
+def ids(found: list[Received]) -> list[int]:
+    return [each.message_id for each in found]
+
+
+def say(session: Jt808Session, message_id: int, body: bytes, now: float = 0.0) -> None:
+    session.receive(
+        encode_frame(message_id, body, phone=TERMINAL.phone, serial=1, edition=Edition.Y2019),
+        now=now,
+    )
+
+
+def answer(session: Jt808Session, to: Received, result: int = 0, now: float = 0.0) -> None:
+    reply = Reply(serial=to.serial, message_id=to.message_id, result=result)
+    say(session, MessageId.PLATFORM_REPLY, encode_reply(reply), now)
+
+
+def ready(queue: ReportQueue, now: float = 0.0) -> Jt808Session:
+    session = begin(queue, now=now)
+    (asked,) = sent(session)
+    assert asked.message_id == MessageId.AUTHENTICATE
+    answer(session, asked, now=now)
+    assert list(session.events()) == [Ready()]
+    return session
+
+
+def filled(count: int, max_waiting: int = 1000) -> ReportQueue:
+    queue = ReportQueue(max_waiting)
+    for number in range(count):
+        queue.put(number.to_bytes(31))
+    return queue
+
+
+def test_without_a_code_it_registers_and_then_authenticates():
+    session = begin(ReportQueue(10), code=None)
+    (register,) = sent(session)
+    assert register.message_id == MessageId.REGISTER
+    say(session, MessageId.REGISTER_REPLY, register.serial.to_bytes(2) + b"\0secret")
+    assert list(session.events()) == [CodeIssued("secret")]
+    (authenticate,) = sent(session)
+    assert authenticate.body.startswith(b"\x06secret860000000000018bdgw test\0")
+    answer(session, authenticate)
+    assert list(session.events()) == [Ready()]
+
+
+@pytest.mark.parametrize("result", [1, 2, 3, 4, 9])
+def test_a_refused_registration_is_told_in_words(result: int):
+    session = begin(ReportQueue(10), code=None)
+    (register,) = sent(session)
+    say(session, MessageId.REGISTER_REPLY, register.serial.to_bytes(2) + bytes((result,)))
+    (failed,) = session.events()
+    assert isinstance(failed, Failed)
+    assert failed.is_refusal
+    assert failed.reason.startswith("not registered: ")
+    assert session.deadline() is None
+
+
+def test_a_code_that_is_refused_is_forgotten():
+    session = begin(ReportQueue(10))
+    answer(session, sent(session)[0], result=1)
+    forgotten, failed = session.events()
+    assert forgotten == CodeRefused()
+    assert isinstance(failed, Failed)
+
+
+def test_no_report_goes_out_before_the_platform_has_let_it_in():
+    queue = filled(3)
+    session = begin(queue)
+    sent(session)
+    session.flush(now=0.0)
+    assert sent(session) == []
+    assert queue.n_waiting == 3
+
+
+def test_what_waited_goes_in_batches_and_what_is_of_now_by_itself():
+    queue = filled(70)
+    session = ready(queue)
+    queue.put(b"n" * 28)
+    session.flush(now=0.0)
+    found = sent(session)
+    # The batches had been sent when the report of now came.
+    assert ids(found) == [MessageId.LOCATION_BATCH] * 3 + [MessageId.LOCATION]
+    assert [int.from_bytes(each.body[:2]) for each in found[:3]] == [30, 30, 10]
+    for each in found:
+        answer(session, each)
+    assert (len(queue), queue.n_acked) == (0, 71)
+
+
+def test_a_report_of_now_does_not_wait_behind_the_backlog():
+    queue = filled(1000)
+    session = ready(queue)
+    first = sent(session)
+    assert ids(first) == [MessageId.LOCATION_BATCH] * 8  # the window is full
+    queue.put(b"n" * 28)
+    answer(session, first[0])
+    assert ids(sent(session)) == [MessageId.LOCATION]
+
+
+def test_a_batch_that_is_refused_is_sent_one_by_one():
+    queue = filled(3)
+    session = ready(queue)
+    (batch,) = sent(session)
+    answer(session, batch, result=3)
+    single = sent(session)
+    assert ids(single) == [MessageId.LOCATION] * 3
+    answer(session, single[0])
+    answer(session, single[1], result=2)
+    answer(session, single[2])
+    assert (queue.n_acked, queue.n_rejected, len(queue)) == (2, 1, 0)
+
+
+def test_an_unanswered_message_is_repeated_and_then_given_up():
+    queue = filled(1)
+    session = ready(queue)
+    (report,) = sent(session)
+    # Ten seconds, then twenty, thirty and forty after each repetition.
+    for due_s in (10.0, 30.0, 60.0):
+        assert session.deadline() == due_s
+        session.tick(now=due_s - 0.1)
+        assert sent(session) == []
+        session.tick(now=due_s)
+        assert sent(session) == [report]
+    session.tick(now=100.0)
+    (failed,) = session.events()
+    assert isinstance(failed, Failed)
+    assert failed.reason == "no answer to 0x0200"
+    assert queue.n_waiting == 1
+
+
+def test_silence_is_kept_alive():
+    session = ready(ReportQueue(10))
+    assert session.deadline() == HEARTBEAT_S
+    session.tick(now=HEARTBEAT_S)
+    (beat,) = sent(session)
+    assert (beat.message_id, beat.body) == (MessageId.HEARTBEAT, b"")
+    answer(session, beat, now=HEARTBEAT_S + 1)
+    assert session.deadline() == 2 * HEARTBEAT_S
+
+
+def test_what_the_platform_asks_for_is_answered_with_not_supported():
+    session = ready(ReportQueue(10))
+    say(session, 0x8104, b"")
+    (reply,) = sent(session)
+    assert reply.message_id == MessageId.TERMINAL_REPLY
+    assert reply.body == bytes.fromhex("0001810403")
+    assert session.n_unsupported == 1
+
+
+def test_answers_that_nobody_waits_for_change_nothing():
+    queue = filled(1)
+    session = ready(queue)
+    (report,) = sent(session)
+    reply = Reply(serial=(report.serial + 5) % 0x10000, message_id=0x0200, result=0)
+    say(session, MessageId.PLATFORM_REPLY, encode_reply(reply))
+    wrong = Reply(serial=report.serial, message_id=0x0002, result=0)
+    say(session, MessageId.PLATFORM_REPLY, encode_reply(wrong))
+    say(session, MessageId.PLATFORM_REPLY, b"cut")
+    session.receive(b"\x7ejunk\x7e", now=0.0)
+    assert queue.n_acked == 0
+    assert session.n_bad == 2
+    answer(session, report)
+    assert queue.n_acked == 1
+
+
+def test_a_full_queue_gives_up_the_oldest():
+    queue = filled(15, max_waiting=10)
+    assert (len(queue), queue.n_dropped) == (10, 5)
+    assert [report.id for report in queue.backlog(99, 99)] == list(range(6, 16))
+
+
+class Lossy(RuleBasedStateMachine):
+    """A platform that answers late, never, twice or with no, on connections that break."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.queue = ReportQueue(10_000)
+        self.put: set[bytes] = set()
+        self.taken: list[bytes] = []
+        self.refused: set[bytes] = set()
+        self.unanswered: list[Received] = []
+        self.session: Jt808Session | None = None
+
+    def collect(self) -> None:
+        if self.session is None:
+            return
+        self.unanswered += sent(self.session)
+        if any(isinstance(event, Failed) for event in self.session.events()):
+            self.unanswered.clear()
+            self.session = None
+
+    @rule()
+    def connect(self) -> None:
+        if self.session is not None:
+            self.queue.release_all()
+        self.unanswered.clear()
+        self.session = begin(self.queue, now=self.now)
+        self.collect()
+
+    @rule(count=st.integers(1, 60))
+    def report(self, count: int) -> None:
+        for _ in range(count):
+            body = len(self.put).to_bytes(31)
+            self.put.add(body)
+            self.queue.put(body)
+        if self.session is not None:
+            self.session.flush(now=self.now)
+        self.collect()
+
+    @rule(data=st.data(), result=st.sampled_from([0, 0, 0, 0, 1, 3, 4]), is_heard=st.booleans())
+    def reply(self, data: st.DataObject, result: int, is_heard: bool) -> None:
+        if not self.unanswered or self.session is None:
+            return
+        message = data.draw(st.sampled_from(self.unanswered))
+        if message.message_id == MessageId.AUTHENTICATE:
+            result = 0
+        if result in (0, 4):
+            self.taken += reports_of(message)
+        elif message.message_id == MessageId.LOCATION and is_heard:
+            self.refused |= set(reports_of(message))
+        if is_heard:
+            answer(self.session, message, result, self.now)
+        self.collect()
+
+    @rule(seconds=st.floats(0.0, 50.0))
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        if self.session is not None:
+            self.session.tick(now=self.now)
+        self.collect()
+
+    @invariant()
+    def what_is_forgotten_has_been_taken_or_refused(self) -> None:
+        assert self.queue.n_dropped == 0
+        held = len(self.queue)
+        assert held + self.queue.n_acked + self.queue.n_rejected == len(self.put)
+        assert len(set(self.taken) | self.refused) >= len(self.put) - held
+
+    def teardown(self) -> None:
+        # However bad it was: a platform that answers gets everything.
+        self.queue.release_all()
+        session = ready(self.queue, self.now)
+        while len(self.queue):
+            session.flush(now=self.now)
+            found = sent(session)
+            assert found
+            for message in found:
+                self.taken += reports_of(message)
+                answer(session, message, 0, self.now)
+        assert set(self.taken) | self.refused == self.put
+
+
+def reports_of(message: Received) -> list[bytes]:
+    if message.message_id == MessageId.LOCATION:
+        return [message.body]
+    if message.message_id != MessageId.LOCATION_BATCH:
+        return []
+    found, rest = [], message.body[3:]
+    while rest:
+        length = int.from_bytes(rest[:2])
+        found.append(rest[2 : 2 + length])
+        rest = rest[2 + length :]
+    return found
+
+
+TestLossy: Any = Lossy.TestCase
+TestLossy.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
