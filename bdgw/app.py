@@ -237,8 +237,8 @@ class Gateway:
             gate=self._gate,
         )
 
-    def _write_correction(self, device: str, data: bytes) -> bool:
-        return self._pool.write(device, data, lifetime_s=_CORRECTION_LIFETIME_S)
+    def _write_correction(self, device: str, data: bytes, done: Callable[[bool], None]) -> bool:
+        return self._pool.write(device, data, lifetime_s=_CORRECTION_LIFETIME_S, done=done)
 
     def _trusted_gpst_ns(self, now: float) -> int | None:
         return self._host_clock.gpst_ns(now) if self._host_clock.is_synchronised() else None

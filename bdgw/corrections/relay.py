@@ -18,7 +18,7 @@ from bdgw.corrections.inflow import Inflow, NewClient
 from bdgw.corrections.inflow_table import InflowTable
 from bdgw.corrections.layout import Layout
 from bdgw.corrections.mount_table import MountTable
-from bdgw.corrections.outlet import Outlet
+from bdgw.corrections.outlet import Outlet, Write
 from bdgw.corrections.rover_place import RoverPlaces
 from bdgw.corrections.snapshot import CorrectionsSnapshot
 from bdgw.corrections.source import Delivery
@@ -64,7 +64,7 @@ class Corrections:
         specs: Sequence[SourceSpec],
         bindings: Sequence[Binding],
         *,
-        write: Callable[[str, bytes], bool],
+        write: Callable[[str, bytes, Callable[[bool], None]], bool],
         emit: Callable[[Alarm], None],
         clock: Clock,
         host_gpst_ns: Callable[[float], int | None],
@@ -75,10 +75,11 @@ class Corrections:
     ) -> None:
         """Check that everything that is named exists; nothing is opened yet.
 
-        ``write`` gets a device and bytes, at once and whole, and says whether the device's link
-        took them; it must not block. ``host_gpst_ns`` gives the host's time in GPST nanoseconds
-        at a monotonic instant, None while it is not set. ``fetch_table`` is for sources that are
-        chosen by place; ``known_table`` gives the table that is known of a caster without asking.
+        ``write`` gets a device, bytes, at once and whole, and whom to tell whether they were really
+        written; it says whether the device's link took them and must not block. ``host_gpst_ns``
+        gives the host's time in GPST nanoseconds at a monotonic instant, None while it is not set.
+        ``fetch_table`` is for sources that are chosen by place; ``known_table`` gives the table
+        that is known of a caster without asking.
 
         Raises:
             ValueError: two sources have one name, or a name is not that of a source.
@@ -174,8 +175,9 @@ class Corrections:
             ValueError: no source has this name.
         """
 
-        def write(data: bytes, now: float) -> bool:
+        def write(data: bytes, now: float, done: Callable[[bool], None]) -> bool:
             callback(data, now)
+            done(True)
             return True
 
         listener = f"relay {name} {len(self._outlets)}"
@@ -309,8 +311,8 @@ class Corrections:
             text = inflow.reason(now) if news.kind == "correction_lost" else news.text
             self._alarm(news.kind, text, inflow.key, fields=news.fields)
 
-    def _writer(self, device: str) -> Callable[[bytes, float], bool]:
-        return lambda data, _now: self._write(device, data)
+    def _writer(self, device: str) -> Write:
+        return lambda data, _now, done: self._write(device, data, done)
 
     # --- small things -------------------------------------------------------------------------
 
