@@ -113,6 +113,7 @@ class Gateway:
             ConfigError: see ``check``.
         """
         _check_secrets_and_files(config)
+        check_augmentation(config)
         self._config = config
         self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
         self._boot = secrets.token_hex(4)

@@ -192,7 +192,12 @@ class ReceiverPool(Generic[EventT]):
         classify = self._classify
         if isinstance(endpoint, NtripEndpoint):
             self._streams[spec.id] = stream = NtripStream(
-                endpoint, spec.account, clock=self._clock, rng=self._rng, gate=self._gate
+                endpoint,
+                spec.account,
+                clock=self._clock,
+                rng=self._rng,
+                gate=self._gate,
+                ssl_context=spec.ssl_context,
             )
             classify = _telling(stream, classify)
         is_local = isinstance(endpoint, SerialEndpoint | FileEndpoint)
