@@ -612,6 +612,36 @@ async def test_probe_says_why_nothing_comes(answer, problem):
     assert "no such mountpoint" in result.table_problem
 
 
+@pytest.mark.parametrize("password", [CANARY, "wrong-one"])
+async def test_probe_answers_a_digest_once(password):
+    challenge = Challenge(scheme="digest", realm="c", nonce="n0nce", qop=("auth",))
+
+    async def script(visit: Visit) -> None:
+        if visit.path == "/":
+            visit.say(table(b"0;0"))
+            return
+        given = visit.head.partition(b"Authorization: ")[2].partition(b"\r\n")[0].decode()
+        reply = read_digest(given)
+        if reply is not None and check_digest(reply, Account("rover", CANARY), method="GET"):
+            visit.say(ICY + FRAME)
+            await forever(visit)
+        else:
+            header = format_digest_challenge(challenge)
+            visit.say(
+                b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: %b\r\n\r\n" % header.encode()
+            )
+
+    async with playing(script) as caster:
+        result, got = await look(caster, account=Account("rover", password))
+    assert [visit.path for visit in caster.visits] == ["/", "/MP", "/MP"]
+    if password == CANARY:
+        assert got == FRAME
+        assert result.cause is None
+    else:
+        assert result.cause == "bad_account"
+    assert CANARY not in repr(result)
+
+
 async def test_probe_tries_the_other_version_after_silence():
     async def script(visit: Visit) -> None:
         if b"HTTP/1.1" not in visit.head and visit.path != "/":
