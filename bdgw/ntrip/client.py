@@ -22,6 +22,7 @@ from bdgw.ntrip.client_event import (
     Refused,
     TableReceived,
 )
+from bdgw.ntrip.dialect import read_dialect, reply_version
 from bdgw.ntrip.refusal import (
     REFUSAL_TEXT,
     RefusalKind,
@@ -31,7 +32,7 @@ from bdgw.ntrip.refusal import (
     quote_peer,
 )
 from bdgw.ntrip.reply import ReplyKind, ReplyReader
-from bdgw.ntrip.request import NtripVersion, Request, encode_request, secrets_of
+from bdgw.ntrip.request import Request, encode_request, secrets_of
 from bdgw.ntrip.table_reader import TABLE_MAX_BYTES, TableReader
 
 __all__ = [
@@ -81,17 +82,7 @@ class ClientSession:
     @property
     def dialect(self) -> Dialect | None:
         """How the caster answered, None before its first line."""
-        reader = self._reader
-        if reader.kind is None and reader.status is None:
-            return None
-        return Dialect(
-            version=self._reply_version(),
-            status_line=self._quote(reader.line) if reader.is_line_whole else "",
-            server=self._quote(reader.header("server") or ""),
-            content_type=self._quote(reader.header("content-type") or ""),
-            is_chunked=reader.is_chunked,
-            quirks=(*self._form_quirks(), *map(self._quote, reader.quirks.texts)),
-        )
+        return read_dialect(self._reader, self._request, self._quote)
 
     def receive(self, data: bytes, *, now: float) -> None:
         """Take bytes; ``b""`` means that the caster closed."""
@@ -185,7 +176,7 @@ class ClientSession:
             return
         if not self._is_accepted:
             self._is_accepted = True
-            self._events.append(Accepted(version=self._reply_version()))
+            self._events.append(Accepted(version=reply_version(reader)))
         body = reader.take_body()
         if body:
             self._has_body = True
@@ -339,25 +330,3 @@ class ClientSession:
 
     def _quote(self, text: str) -> str:
         return quote_peer(text, self._secrets)
-
-    def _reply_version(self) -> NtripVersion:
-        reader = self._reader
-        says_v2 = "2" in (reader.header("ntrip-version") or "")
-        is_http11 = reader.status is not None and reader.status.protocol == "HTTP/1.1"
-        return NtripVersion.V2 if says_v2 or is_http11 else NtripVersion.V1
-
-    def _form_quirks(self) -> tuple[str, ...]:
-        status = self._reader.status
-        if status is None:
-            return ()
-        found = []
-        if self._request.version is NtripVersion.V2 and status.protocol == "ICY":
-            found.append("ICY answer to a version 2 request")
-        if status.protocol == "SOURCETABLE" and self._reader.header("ntrip-version"):
-            found.append("SOURCETABLE answer with version 2 headers")
-        if status.protocol.startswith("HTTP") and self._reader.kind is ReplyKind.TABLE:
-            found += ["table typed as text"] if self._is_table_typed_text() else []
-        return tuple(found)
-
-    def _is_table_typed_text(self) -> bool:
-        return (self._reader.header("content-type") or "").lower().startswith("text/")
