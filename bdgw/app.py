@@ -137,6 +137,7 @@ class Gateway:
             ConfigError: see ``check``.
         """
         _check_secrets_and_files(config)
+        check_augmentation(config)
         self._config = config
         self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
         self._boot = secrets.token_hex(4)
@@ -336,8 +337,8 @@ class Gateway:
             gate=self._gate,
         )
 
-    def _write_correction(self, device: str, data: bytes) -> bool:
-        return self._pool.write(device, data, lifetime_s=_CORRECTION_LIFETIME_S)
+    def _write_correction(self, device: str, data: bytes, done: Callable[[bool], None]) -> bool:
+        return self._pool.write(device, data, lifetime_s=_CORRECTION_LIFETIME_S, done=done)
 
     def _take(self, device: str, event: _DeviceEvent, now: float) -> None:
         if self._messages is not None and self._messages.is_terminal(device):

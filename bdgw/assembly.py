@@ -55,7 +55,7 @@ def check_augmentation(config: Config) -> None:
 def build_augmentation(
     config: Config,
     *,
-    write: Callable[[str, bytes], bool],
+    write: Callable[[str, bytes, Callable[[bool], None]], bool],
     emit: Callable[[Alarm], None],
     clock: Clock,
     host_gpst_ns: Callable[[float], int | None],

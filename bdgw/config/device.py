@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -56,6 +57,8 @@ class DeviceConfig(Section):
     username: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     """For ``ntrip://`` and ``ntrips://``."""
     password: SecretConfig | None = None
+    ca_file: Path | None = None
+    """Who signed the caster's certificate, for ``ntrips://``."""
     correction: Annotated[str, Field(min_length=1, max_length=64)] = "none"
     """Name of a correction, ``nearest``, or ``none``."""
     solve: Literal["receiver"] = "receiver"

@@ -50,6 +50,8 @@ class Basis(enum.StrEnum):
     HOST = "host"
     RECEIVER = "receiver"
     DELIVERY = "delivery"
+    ARRIVAL = "arrival"
+    """No epoch can be read; what comes counts as new when it comes."""
 
 
 class Judgement(enum.StrEnum):

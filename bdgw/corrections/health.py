@@ -67,7 +67,6 @@ class StreamHealth:
         self._epoch_ns: int | None = None
         self._epoch_at_s = began_s
         self._step_ns: int | None = None
-        self._last_observation_s: float | None = None
         self.gaps = 0
         self.longest_gap_s = 0.0
         self.station: int | None = None
@@ -92,11 +91,6 @@ class StreamHealth:
             self._ephemeris_at_s[head.system] = now
         elif head.number in (1005, 1006):
             self._base_at_s = now
-
-    @property
-    def last_observation_s(self) -> float | None:
-        """Monotonic seconds when an observation came last, fresh or not."""
-        return self._last_observation_s
 
     @property
     def period_s(self) -> float | None:
@@ -181,7 +175,6 @@ class StreamHealth:
         return missed
 
     def _observation_seen(self, head: Head, epoch_ns: int | None, now: float) -> None:
-        self._last_observation_s = now
         if head.system is None:
             return
         system = self._systems.setdefault(head.system, _System())

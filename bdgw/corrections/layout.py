@@ -9,7 +9,7 @@ import msgspec
 from bdgw.corrections.choice import FailoverRules, StreamKey
 from bdgw.corrections.mount_table import MountTable
 from bdgw.corrections.nearest import Nearest, NearestRules
-from bdgw.corrections.outlet import NearestSlot, Outlet, Slot
+from bdgw.corrections.outlet import NearestSlot, Outlet, Slot, Write
 from bdgw.corrections.spec import NEAREST, SessionPolicy, SourceKind, SourceSpec
 from bdgw.geodesy import Ecef
 
@@ -55,7 +55,7 @@ class Layout:
         name: str,
         correction: str,
         *,
-        write: Callable[[bytes, float], bool],
+        write: Write,
         began_s: float,
         is_device: bool,
     ) -> Outlet:

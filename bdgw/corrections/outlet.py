@@ -17,9 +17,13 @@ from bdgw.corrections.source import Delivery
 from bdgw.corrections.trail import Trail
 from bdgw.geodesy import Ecef, chord_m
 
-__all__ = ["NearestSlot", "Outlet", "Slot"]
+__all__ = ["NearestSlot", "Outlet", "Slot", "Write"]
+
+Write = Callable[[bytes, float, Callable[[bool], None]], bool]
+"""Gets one read, the time and whom to tell whether it was really written; whether it is taken."""
 
 REFUSED = "refused"
+PERISHED = "perished"
 _ALARM_AGAIN_S = 3600.0
 _ALARMS_MAX = 64
 _PROVE_S = 30.0
@@ -105,7 +109,7 @@ class Outlet:
         correction: str,
         slots: Sequence[Slot],
         rules: FailoverRules,
-        write: Callable[[bytes, float], bool],
+        write: Write,
         began_s: float,
         is_device: bool,
         datum: Datum | None = None,
@@ -208,21 +212,32 @@ class Outlet:
         key = self.current
         if key is None:
             return
-        data = delivery.data if self._is_begun else handover() + delivery.data
+        is_first, self._is_begun = not self._is_begun, True
+        data = handover() + delivery.data if is_first else delivery.data
+
+        def ended(is_written: bool) -> None:
+            if is_written:
+                self.n_writes += 1
+                self.n_frames += delivery.n_frames
+                self.bytes_out += len(data)
+                self.last_forwarded_s = now
+                self.trail.forwarded(key, datum, delivery.stations, delivery.epoch_gpst_ns, now)
+                return
+            self.dropped[PERISHED] += 1
+            if is_first and key == self.current:
+                self._is_begun = False
+
         try:
-            is_taken = self._write(data, now)
+            is_taken = self._write(data, now, ended)
         except OSError:
             is_taken = False
-        if not is_taken:
-            self.dropped[REFUSED] += 1
+        if is_taken:
+            # Bound from now on: what waits in a port may still go out.
+            self.chooser.forwarded(datum, now)
             return
-        self._is_begun = True
-        self.n_writes += 1
-        self.n_frames += delivery.n_frames
-        self.bytes_out += len(data)
-        self.last_forwarded_s = now
-        self.chooser.forwarded(datum, now)
-        self.trail.forwarded(key, datum, delivery.stations, delivery.epoch_gpst_ns, now)
+        self.dropped[REFUSED] += 1
+        if is_first:
+            self._is_begun = False
 
     def _reason(self, facts: Mapping[StreamKey, Facts], reasons: Mapping[StreamKey, str]) -> str:
         """What it gets, or why it gets nothing, in plain words."""

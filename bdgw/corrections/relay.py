@@ -11,14 +11,13 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-import structlog
-
 from bdgw.corrections.choice import Facts, StreamKey
+from bdgw.corrections.herald import Herald
 from bdgw.corrections.inflow import Inflow, NewClient
 from bdgw.corrections.inflow_table import InflowTable
 from bdgw.corrections.layout import Layout
 from bdgw.corrections.mount_table import MountTable
-from bdgw.corrections.outlet import Outlet
+from bdgw.corrections.outlet import Outlet, Write
 from bdgw.corrections.rover_place import RoverPlaces
 from bdgw.corrections.snapshot import CorrectionsSnapshot
 from bdgw.corrections.source import Delivery
@@ -27,21 +26,13 @@ from bdgw.corrections.table_keeper import FetchTable, keep_table
 from bdgw.corrections.timekeeper import Timekeeper
 from bdgw.geodesy import Ecef
 from bdgw.model import Alarm, Fix, Provenance
-from bdgw.noise import NoiseGate
 from bdgw.ntrip.address import CasterAddress
-from bdgw.ntrip.state import ClientState, ClientStatus
+from bdgw.ntrip.state import ClientState
 from bdgw.ntrip.table_record import Sourcetable
 
 __all__ = ["Clock", "Corrections"]
 
 _TICK_S = 0.25
-_TOLD = (
-    ClientStatus.STREAMING,
-    ClientStatus.RESTING,
-    ClientStatus.WAITING_FOR_ACCOUNT,
-    ClientStatus.WAITING_FOR_POSITION,
-)
-"""States of a connection that are worth a line; the others pass in seconds."""
 
 
 class Clock(Protocol):
@@ -64,7 +55,7 @@ class Corrections:
         specs: Sequence[SourceSpec],
         bindings: Sequence[Binding],
         *,
-        write: Callable[[str, bytes], bool],
+        write: Callable[[str, bytes, Callable[[bool], None]], bool],
         emit: Callable[[Alarm], None],
         clock: Clock,
         host_gpst_ns: Callable[[float], int | None],
@@ -75,23 +66,22 @@ class Corrections:
     ) -> None:
         """Check that everything that is named exists; nothing is opened yet.
 
-        ``write`` gets a device and bytes, at once and whole, and says whether the device's link
-        took them; it must not block. ``host_gpst_ns`` gives the host's time in GPST nanoseconds
-        at a monotonic instant, None while it is not set. ``fetch_table`` is for sources that are
-        chosen by place; ``known_table`` gives the table that is known of a caster without asking.
+        ``write`` gets a device, bytes, at once and whole, and whom to tell whether they were really
+        written; it says whether the device's link took them and must not block. ``host_gpst_ns``
+        gives the host's time in GPST nanoseconds at a monotonic instant, None while it is not set.
+        ``fetch_table`` is for sources that are chosen by place; ``known_table`` gives the table
+        that is known of a caster without asking.
 
         Raises:
             ValueError: two sources have one name, or a name is not that of a source.
         """
         self._write = write
-        self._emit = emit
         self._clock = clock
         self._host_gpst_ns = host_gpst_ns
         self._rng = rng
         self._fetch_table = fetch_table
         self._known_table = known_table
-        self._log = structlog.get_logger()
-        self._noise: NoiseGate[tuple[StreamKey, ClientStatus]] = NoiseGate()
+        self._herald = Herald(emit, utc_ns=clock.utc_ns)
         self._keeper = Timekeeper()
         self._places = RoverPlaces()
         self._tables = {spec.name: MountTable(spec) for spec in specs if spec.is_nearest}
@@ -174,8 +164,9 @@ class Corrections:
             ValueError: no source has this name.
         """
 
-        def write(data: bytes, now: float) -> bool:
+        def write(data: bytes, now: float, done: Callable[[bool], None]) -> bool:
             callback(data, now)
+            done(True)
             return True
 
         listener = f"relay {name} {len(self._outlets)}"
@@ -230,10 +221,7 @@ class Corrections:
             self._came_out(inflow, delivery, now)
             self._compare_with_table(inflow)
         self._choose(now)
-        for (key, status), count in self._noise.summaries(now):
-            self._log.info(
-                "correction_state_again", correction=str(key), status=status, count=count
-            )
+        self._herald.summarise(now)
 
     def _compare_with_table(self, inflow: Inflow) -> None:
         """Learn from the sourcetable what a stream promises, and from it where its base is."""
@@ -257,12 +245,7 @@ class Corrections:
             before = outlet.current
             if outlet.choose(facts, now):
                 has_changed = True
-                self._log.info(
-                    "correction_chosen",
-                    device=outlet.name,
-                    correction=str(outlet.current),
-                    previous=None if before is None else str(before),
-                )
+                self._herald.chosen(outlet.name, outlet.current, before)
             for key, why in outlet.frame_news(now):
                 self._alarm("frame_mix_refused", why, key, outlet=outlet)
         if has_changed:
@@ -280,13 +263,7 @@ class Corrections:
         now = self._clock.monotonic_s()
         if inflow.state_seen(state):
             self._came_out(inflow, inflow.machine.restart(now, self._keeper.opinions(now)), now)
-        if state.status in _TOLD and self._noise.admit((inflow.key, state.status), now):
-            self._log.info(
-                "correction_state",
-                correction=inflow.label,
-                status=state.status,
-                reason=state.reason,
-            )
+        self._herald.state_seen(inflow.key, inflow.label, state, now)
 
     def _received(self, inflow: Inflow, data: bytes, now: float) -> None:
         machine = inflow.machine
@@ -309,8 +286,8 @@ class Corrections:
             text = inflow.reason(now) if news.kind == "correction_lost" else news.text
             self._alarm(news.kind, text, inflow.key, fields=news.fields)
 
-    def _writer(self, device: str) -> Callable[[bytes, float], bool]:
-        return lambda data, _now: self._write(device, data)
+    def _writer(self, device: str) -> Write:
+        return lambda data, _now, done: self._write(device, data, done)
 
     # --- small things -------------------------------------------------------------------------
 
@@ -341,19 +318,7 @@ class Corrections:
         outlet: Outlet | None = None,
         fields: dict[str, str | int | float] | None = None,
     ) -> None:
-        about: dict[str, str | int | float] = {"correction": key.source, **(fields or {})}
-        if key.mount is not None:
-            about["mount"] = key.mount
         if outlet is None and key.device is not None:
             outlet = self._outlets.get(key.device)
         device = outlet.name if outlet is not None and outlet.is_device else None
-        self._log.warning("correction_alarm", kind=kind, device=device, text=text, **about)
-        self._emit(
-            Alarm(
-                kind=kind,
-                device=device,
-                text=f"{key}: {text}",
-                t_utc_ns=self._clock.utc_ns(),
-                fields=about,
-            )
-        )
+        self._herald.alarm(kind, text, key, device=device, fields=fields)

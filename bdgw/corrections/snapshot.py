@@ -94,8 +94,10 @@ class OutletSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     n_frames: int
     bytes_out: int
     n_writes: int
+    """These three count what was really written, not what waits."""
     dropped: Mapping[str, int]
-    """Reads that did not go out, by cause: ``refused`` by the link of the device."""
+    """Reads that did not go out, by cause: ``refused`` by the link of the device, ``perished`` as
+    they waited for it, or because it broke."""
     last_forwarded_age_s: float | None
     refusals: Mapping[str, str]
     """Live sources that are not taken, and why."""

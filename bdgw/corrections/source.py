@@ -6,88 +6,56 @@ counted. Only three things stop a frame: its age, a base that cannot be, and a b
 
 from __future__ import annotations
 
-import enum
 from collections import Counter
 from collections.abc import Sequence
-
-import msgspec
 
 from bdgw.corrections.base_guard import BaseGuard
 from bdgw.corrections.choice import Facts
 from bdgw.corrections.datum import Datum
-from bdgw.corrections.freshness import Freshness, Judgement
+from bdgw.corrections.freshness import Basis, Freshness, Judgement
 from bdgw.corrections.health import StreamHealth
+from bdgw.corrections.liveness import Liveness, Sign
+from bdgw.corrections.outage import Outage
+from bdgw.corrections.source_event import Delivery, SourceNews, SourceState, StreamLimits
 from bdgw.corrections.stream import FrameStream
 from bdgw.corrections.timekeeper import Opinions
-from bdgw.rtcm.head import Head, read_head
+from bdgw.rtcm.head import Head, MessageKind, read_head
 from bdgw.rtcm.station import POSITION_NUMBERS, read_position
 
 __all__ = ["Delivery", "SourceNews", "SourceState", "SourceStream", "StreamLimits"]
 
-_STEADY_S = 10.0
-"""A stream must be live for so long before an alarm is taken back."""
 _GAP_PERIODS = 2.5
 _HANDOVER_NUMBERS = (1005, 1006, 1007, 1008, 1032, 1033, 1230)
 _HANDOVER_AGE_S = 120.0
 """What describes a base is sent every 10 to 60 s."""
 _HELD_CAUSE = "base_held"
 _IMPLAUSIBLE_CAUSE = "base_implausible"
-
-
-class SourceState(enum.StrEnum):
-    """What a stream is doing, told by fresh epochs and never by an open socket."""
-
-    WAITING = "waiting"
-    """No fresh epoch has come yet."""
-    LIVE = "live"
-    """Fresh epochs come and go out."""
-    STALE = "stale"
-    """Epochs come, and all are too old."""
-    LOST = "lost"
-    """Fresh epochs came once, and nothing comes any more."""
-    HELD = "held"
-    """Its base has jumped."""
-
-
-class StreamLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """How a stream is judged."""
-
-    max_age_s: float = 10.0
-    alarm_s: float = 30.0
-    """Without a fresh epoch for so long an alarm is raised."""
-    announced: tuple[tuple[int, float | None], ...] = ()
-    """(message number, period in s) as the sourcetable promises."""
-
-
-class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """Whole frames of one read that may go out, as they came."""
-
-    data: bytes
-    n_frames: int
-    stations: tuple[int, ...]
-    """Station ids of the observations in it."""
-    epoch_gpst_ns: int | None
-    """The newest epoch in it."""
-
-
-class SourceNews(msgspec.Struct, frozen=True, kw_only=True):
-    """An alarm in the making."""
-
-    kind: str
-    text: str
-    fields: dict[str, str | int | float] = {}
+_BY_ARRIVAL = "age judged by arrival: no readable epoch"
+_UNKNOWN_KINDS = (MessageKind.OTHER, MessageKind.SSR)
 
 
 class _Look:
     """What was seen in one frame."""
 
-    __slots__ = ("epoch_ns", "frame", "head", "judgement")
+    __slots__ = ("epoch_ns", "frame", "has_failed", "head", "judgement")
 
-    def __init__(self, frame: bytes, head: Head | None) -> None:
+    def __init__(self, frame: bytes) -> None:
         self.frame = frame
-        self.head = head
+        self.head: Head | None = None
+        self.has_failed = False
         self.judgement = Judgement.FRESH
         self.epoch_ns: int | None = None
+
+    @property
+    def sign(self) -> Sign:
+        """What it says of the stream."""
+        if self.epoch_ns is not None:
+            return Sign.EPOCH
+        if self.head is None:
+            return Sign.UNREADABLE if self.has_failed else Sign.NONE
+        if self.head.kind is MessageKind.OBSERVATION:
+            return Sign.UNREADABLE
+        return Sign.UNKNOWN if self.head.kind in _UNKNOWN_KINDS else Sign.NONE
 
 
 class SourceStream:
@@ -104,10 +72,8 @@ class SourceStream:
         self._handover: dict[int, tuple[bytes, float]] = {}
         self._handover_station: int | None = None
         self._news: list[SourceNews] = []
-        self._last_fresh_s: float | None = None
-        self._live_since_s: float | None = None
-        self._bad_since_s: float | None = began_s
-        self._alarmed: set[str] = set()
+        self._liveness = Liveness()
+        self._outage = Outage(began_s, alarm_s=limits.alarm_s)
         self.announced = limits.announced
         """May be replaced when the sourcetable is known."""
         self.guard = guard
@@ -135,7 +101,9 @@ class SourceStream:
 
     def restart(self, now: float, opinions: Opinions) -> Delivery | None:
         """The connection has ended; the next bytes begin anew."""
-        return self._deliver(self._frames.restart(now=now), now, opinions)
+        delivery = self._deliver(self._frames.restart(now=now), now, opinions)
+        self._liveness.restart()
+        return delivery
 
     def tick(self, now: float, opinions: Opinions) -> Delivery | None:
         """Let timers up to ``now`` act."""
@@ -165,13 +133,12 @@ class SourceStream:
     def facts(self, now: float) -> Facts:
         """What a choice needs to know."""
         is_live = self._state(now) is SourceState.LIVE
-        last_s = self._began_s if self._last_fresh_s is None else self._last_fresh_s
+        fresh_s, live_since_s = self._liveness.fresh_s, self._liveness.live_since_s
+        last_s = self._began_s if fresh_s is None else fresh_s
         return Facts(
             datum=self._datum,
             is_live=is_live,
-            live_for_s=0.0
-            if self._live_since_s is None or not is_live
-            else now - self._live_since_s,
+            live_for_s=0.0 if live_since_s is None or not is_live else now - live_since_s,
             quiet_for_s=max(0.0, now - last_s),
             reason=self.reason(now),
             station=self.health.station,
@@ -185,12 +152,13 @@ class SourceStream:
             case SourceState.HELD:
                 return self.guard.held_reason or ""
             case SourceState.LIVE:
-                return "fresh epochs come"
+                return _BY_ARRIVAL if self._liveness.is_by_arrival else "fresh epochs come"
             case SourceState.STALE:
                 return self._stale_reason()
             case SourceState.LOST:
-                quiet_s = 0.0 if self._last_fresh_s is None else now - self._last_fresh_s
-                return f"no fresh epoch for {quiet_s:.0f} s"
+                return self._lost_reason(now)
+            case _ if self._liveness.is_undecided:
+                return "frames come, and no epoch could be read in them yet"
             case _ if self.n_frames:
                 return "frames come, but no observations among them"
             case _ if self._frames.bytes_in:
@@ -200,11 +168,31 @@ class SourceStream:
     def remarks(self, now: float) -> tuple[str, ...]:
         """What is missing in the stream, in plain words."""
         remarks = self.health.remarks(now, self.announced)
+        if self._liveness.is_by_arrival:
+            remarks = (*remarks, _BY_ARRIVAL)
         base, station = self.guard.base, self.health.station
         if base is None or station is None or base.station == station:
             return remarks
         text = f"observations are of station {station}, the base position of {base.station}"
         return (*remarks, f"{text}: receivers do not join them")
+
+    def age_s(self, now: float) -> float | None:
+        """How old what came last is, by its epoch or else by its arrival."""
+        fresh_s = self._liveness.fresh_s
+        if self._liveness.is_by_arrival and fresh_s is not None:
+            return max(0.0, now - fresh_s)
+        return self._freshness.age_s(now)
+
+    @property
+    def age_basis(self) -> Basis | None:
+        """Which time the age is counted by."""
+        return Basis.ARRIVAL if self._liveness.is_by_arrival else self._freshness.basis
+
+    def _lost_reason(self, now: float) -> str:
+        fresh_s = self._liveness.fresh_s
+        quiet_s = 0.0 if fresh_s is None else now - fresh_s
+        what = "no frame" if self._liveness.is_by_arrival else "no fresh epoch"
+        return f"{what} for {quiet_s:.0f} s"
 
     def _stale_reason(self) -> str:
         delay_s = self._freshness.delay_s or 0.0
@@ -219,13 +207,18 @@ class SourceStream:
     def _deliver(self, frames: list[bytes], now: float, opinions: Opinions) -> Delivery | None:
         if not frames:
             return None
-        looks = [_Look(frame, self._head(frame)) for frame in frames]
+        looks = [self._look(frame) for frame in frames]
         self._judge(looks, now, opinions)
         passed = [look for look in looks if self._passes(look, now)]
         self.n_frames += len(looks)
         observed = [look for look in passed if look.epoch_ns is not None]
-        if observed:
-            self._fresh_seen(now)
+        sign = max(look.sign for look in looks)
+        self._liveness.seen(
+            sign,
+            is_fresh=any(look.sign is sign for look in passed),
+            now=now,
+            break_s=self._quiet_limit_s(),
+        )
         if not passed:
             return None
         stations = {look.head.station for look in observed if look.head is not None}
@@ -236,12 +229,14 @@ class SourceStream:
             epoch_gpst_ns=max((look.epoch_ns or 0 for look in observed), default=None),
         )
 
-    def _head(self, frame: bytes) -> Head | None:
+    def _look(self, frame: bytes) -> _Look:
+        look = _Look(frame)
         try:
-            return read_head(frame)
+            look.head = read_head(frame)
         except Exception as error:  # noqa: BLE001 - a decoder fault never stops forwarding
+            look.has_failed = True
             self._failed(error)
-            return None
+        return look
 
     def _judge(self, looks: Sequence[_Look], now: float, opinions: Opinions) -> None:
         try:
@@ -301,11 +296,6 @@ class SourceStream:
         self.inspection_failures += 1
         self.last_failure = f"{type(error).__name__}: {error}"[:200]
 
-    def _fresh_seen(self, now: float) -> None:
-        last_s, self._last_fresh_s = self._last_fresh_s, now
-        if last_s is None or self._live_since_s is None or now - last_s > self._quiet_limit_s():
-            self._live_since_s = now
-
     def _quiet_limit_s(self) -> float:
         return max(self._limits.max_age_s, _GAP_PERIODS * (self.health.period_s or 0.0))
 
@@ -313,31 +303,17 @@ class SourceStream:
         if self.guard.held_reason is not None:
             return SourceState.HELD
         limit_s = self._quiet_limit_s()
-        if self._last_fresh_s is not None and now - self._last_fresh_s <= limit_s:
+        fresh_s, epoch_s = self._liveness.fresh_s, self._liveness.epoch_s
+        if fresh_s is not None and now - fresh_s <= limit_s:
             return SourceState.LIVE
-        seen_s = self.health.last_observation_s
-        if seen_s is not None and now - seen_s <= limit_s:
+        if epoch_s is not None and now - epoch_s <= limit_s:
             return SourceState.STALE
-        return SourceState.WAITING if self._last_fresh_s is None else SourceState.LOST
+        return SourceState.WAITING if fresh_s is None else SourceState.LOST
 
     def _watch(self, now: float) -> None:
-        """Raise one alarm for an outage, and take it back when the stream is steady again."""
         self.state = state = self._state(now)
-        if state is SourceState.LIVE:
-            if self._live_since_s is not None and now - self._live_since_s >= _STEADY_S:
-                self._bad_since_s = None
-                if self._alarmed:
-                    self._alarmed.clear()
-                    self._news.append(
-                        SourceNews(kind="correction_restored", text="fresh epochs come again")
-                    )
-            return
-        if state is SourceState.HELD:
-            return  # the guard has raised its own
-        if self._bad_since_s is None:
-            self._bad_since_s = now
-        kind = "correction_stale" if state is SourceState.STALE else "correction_lost"
-        # Each kind once an outage: a stream may go to and fro between the two.
-        if now - self._bad_since_s >= self._limits.alarm_s and kind not in self._alarmed:
-            self._alarmed.add(kind)
+        since_s = self._liveness.live_since_s
+        live_for_s = None if since_s is None else now - since_s
+        kind = self._outage.seen(state, live_for_s, now)
+        if kind is not None:
             self._news.append(SourceNews(kind=kind, text=self.reason(now)))

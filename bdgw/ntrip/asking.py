@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 
 import msgspec
 
@@ -20,12 +21,18 @@ from bdgw.ntrip.client_event import (
     TableReceived,
 )
 from bdgw.ntrip.conversation import Sleep, wait_or_over
+from bdgw.ntrip.courtesy import CasterMemory
 from bdgw.ntrip.gate import AccountGate
 from bdgw.ntrip.link import CasterLink, Clock, open_link
 from bdgw.ntrip.request import NtripVersion, Request
 from bdgw.ntrip.sourcetable import Sourcetable
+from bdgw.ntrip.spec import NtripClientSpec
 
-__all__ = ["TableResult", "ask_table", "fetch_sourcetable", "make_context"]
+__all__ = ["TableResult", "ask_beside", "ask_table", "fetch_sourcetable", "make_context"]
+
+
+_LOOK_S = 1.0
+"""How often it is looked whether the table is wanted."""
 
 
 class TableResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +114,45 @@ def _result(request: Request, seen: list[ClientEvent], dialect: Dialect | None) 
         dialect=dialect,
         is_refused=is_refused,
     )
+
+
+async def ask_beside(
+    spec: NtripClientSpec,
+    memory: CasterMemory,
+    wants: Callable[[float], bool],
+    *,
+    clock: Clock,
+    sleep: Sleep,
+    ssl_context: ssl.SSLContext | None,
+) -> None:
+    """Ask for the table while a stream runs; returns once somebody has, with or without success.
+
+    Begins when ``wants`` says so and the caster may be asked again, and goes without the account,
+    lest the caster take it for a second session.
+    """
+    while memory.table_at_s is None:
+        await sleep(_LOOK_S)
+        now = clock.monotonic_s()
+        due_s = memory.due_s()
+        if memory.table_at_s is not None or not wants(now) or (due_s is not None and due_s > now):
+            continue
+        memory.attempt(now=now)
+        memory.table_at_s = now
+        request = Request(
+            address=spec.address,
+            mount=None,
+            version=spec.version or memory.version(),
+            user_agent=spec.user_agent,
+        )
+        result = await ask_table(
+            request,
+            clock=clock,
+            sleep=sleep,
+            connect_s=spec.connect_s,
+            limits=spec.limits,
+            ssl_context=ssl_context,
+        )
+        memory.learn_table(result.table, now=clock.monotonic_s())
 
 
 async def fetch_sourcetable(

@@ -22,16 +22,18 @@ from bdgw.ntrip.client_event import (
     Refused,
     TableReceived,
 )
+from bdgw.ntrip.dialect import read_dialect, reply_version
 from bdgw.ntrip.refusal import (
     REFUSAL_TEXT,
     RefusalKind,
     classify_status,
     classify_text,
+    hide_secrets,
     quote_peer,
 )
 from bdgw.ntrip.reply import ReplyKind, ReplyReader
-from bdgw.ntrip.request import NtripVersion, Request, encode_request, secrets_of
-from bdgw.ntrip.sourcetable import TABLE_MAX_BYTES, parse_sourcetable
+from bdgw.ntrip.request import Request, encode_request, secrets_of
+from bdgw.ntrip.table_reader import TABLE_MAX_BYTES, TableReader
 
 __all__ = [
     "Accepted",
@@ -46,8 +48,6 @@ __all__ = [
     "TableReceived",
 ]
 
-_END_OF_TABLE = b"ENDSOURCETABLE"
-_SECRET_MIN_CHARS = 8
 _RETRY_AFTER_MAX_S = 86_400
 
 
@@ -62,8 +62,7 @@ class ClientSession:
         self._reader = ReplyReader(is_for_table=request.mount is None)
         self._events: list[ClientEvent] = []
         self._out = bytearray(encode_request(request))
-        self._table = bytearray()
-        self._n_table = 0
+        self._table = TableReader(hide=self._without_secrets)
         self._is_accepted = False
         self._has_body = False
         self._first_at_s: float | None = None
@@ -76,19 +75,14 @@ class ClientSession:
         return self._is_accepted
 
     @property
+    def has_more(self) -> bool:
+        """A long table is being read: ``tick`` is due at once, again and again."""
+        return self._is_in_table and not self.is_over and self._table.has_more
+
+    @property
     def dialect(self) -> Dialect | None:
         """How the caster answered, None before its first line."""
-        reader = self._reader
-        if reader.kind is None and reader.status is None:
-            return None
-        return Dialect(
-            version=self._reply_version(),
-            status_line=self._quote(reader.line) if reader.is_line_whole else "",
-            server=self._quote(reader.header("server") or ""),
-            content_type=self._quote(reader.header("content-type") or ""),
-            is_chunked=reader.is_chunked,
-            quirks=(*self._form_quirks(), *map(self._quote, reader.quirks.texts)),
-        )
+        return read_dialect(self._reader, self._request, self._quote)
 
     def receive(self, data: bytes, *, now: float) -> None:
         """Take bytes; ``b""`` means that the caster closed."""
@@ -113,8 +107,10 @@ class ClientSession:
         elif self._reader.is_waiting:
             is_pause = now >= self._last_at_s + self._limits.settle_s
             self._settle(is_possible=self._reader.may_settle(is_pause=is_pause))
+        elif self.has_more:
+            self._read_table()
         elif self._is_in_table:
-            self._end_table(is_cut=False)
+            self._close_table()
         else:
             self._end(EndKind.IDLE)
 
@@ -148,6 +144,8 @@ class ClientSession:
             if not self._reader.may_settle(is_pause=True):
                 return head_due_s
             return min(self._last_at_s + limits.settle_s, head_due_s)
+        if self.has_more:
+            return self._last_at_s
         if self._is_in_table:
             wait_s = limits.settle_s if self._is_length_reached() else limits.table_s
             return self._last_at_s + wait_s
@@ -178,7 +176,7 @@ class ClientSession:
             return
         if not self._is_accepted:
             self._is_accepted = True
-            self._events.append(Accepted(version=self._reply_version()))
+            self._events.append(Accepted(version=reply_version(reader)))
         body = reader.take_body()
         if body:
             self._has_body = True
@@ -234,44 +232,41 @@ class ClientSession:
     # --- the table ---------------------------------------------------------------------------
 
     def _collect_table(self) -> None:
-        reader = self._reader
-        body = reader.take_body()
-        self._n_table += len(body)
-        searched = max(0, len(self._table) - len(_END_OF_TABLE) - 1)
-        self._table += body[: TABLE_MAX_BYTES - len(self._table)]
-        end = self._table_end(searched)
-        is_cut = self._n_table > TABLE_MAX_BYTES and end is None
-        if end is not None:
-            del self._table[end:]
-        if end is not None or is_cut or reader.is_ended or reader.fault is not None:
-            self._end_table(is_cut=is_cut)
+        reader, table = self._reader, self._table
+        table.feed(reader.take_body())
+        if reader.is_ended or reader.fault is not None or table.n_bytes > TABLE_MAX_BYTES:
+            table.close()
+        self._read_table()
 
-    def _table_end(self, searched: int) -> int | None:
-        """Find the end of a line's ENDSOURCETABLE, looking from ``searched`` on."""
-        position = self._table.find(_END_OF_TABLE, searched)
-        while position > 0 and self._table[position - 1] not in b"\r\n":
-            position = self._table.find(_END_OF_TABLE, position + 1)
-        return position + len(_END_OF_TABLE) if position >= 0 else None
+    def _close_table(self) -> None:
+        """Nothing more of the table comes."""
+        self._table.close()
+        self._read_table()
+
+    def _read_table(self) -> None:
+        """Do one step of reading, and end when it was the last."""
+        table = self._table
+        if table.has_more:
+            table.step()
+        if table.is_complete or (table.is_closed and not table.has_more):
+            self._end_table()
+
+    def _without_secrets(self, data: bytes) -> bytes:
+        return hide_secrets(data, self._secrets)
 
     def _is_length_reached(self) -> bool:
         text = (self._reader.header("content-length") or "").strip()
         is_number = text.isascii() and text.isdigit() and len(text) < 12
-        return is_number and self._n_table >= int(text)
+        return is_number and self._table.n_bytes >= int(text)
 
-    def _end_table(self, *, is_cut: bool) -> None:
-        data = bytes(self._table)
-        for secret in self._secrets:
-            if len(secret) >= _SECRET_MIN_CHARS:
-                data = data.replace(secret.encode(), b"***")
-        table = parse_sourcetable(data)
-        n_bytes = len(self._table)
-        self._table.clear()
+    def _end_table(self) -> None:
+        is_cut, table = self._table.is_cut, self._table.table()
         mount = self._request.mount
         n_records = len(table.streams) + len(table.casters) + len(table.networks)
         if not n_records and not table.is_complete:
             self._refuse(RefusalKind.NOT_A_CASTER)
             return
-        self._events.append(TableReceived(table=table, n_bytes=n_bytes, is_cut=is_cut))
+        self._events.append(TableReceived(table=table, is_cut=is_cut))
         if mount is None:
             self.is_over = True
         elif any(stream.mount == mount for stream in table.streams):
@@ -298,7 +293,7 @@ class ClientSession:
         if self.is_over:
             return
         if self._is_in_table:
-            self._end_table(is_cut=False)
+            self._close_table()
         elif not self._is_accepted:
             self._end(EndKind.CLOSED_UNANSWERED)
         else:
@@ -335,25 +330,3 @@ class ClientSession:
 
     def _quote(self, text: str) -> str:
         return quote_peer(text, self._secrets)
-
-    def _reply_version(self) -> NtripVersion:
-        reader = self._reader
-        says_v2 = "2" in (reader.header("ntrip-version") or "")
-        is_http11 = reader.status is not None and reader.status.protocol == "HTTP/1.1"
-        return NtripVersion.V2 if says_v2 or is_http11 else NtripVersion.V1
-
-    def _form_quirks(self) -> tuple[str, ...]:
-        status = self._reader.status
-        if status is None:
-            return ()
-        found = []
-        if self._request.version is NtripVersion.V2 and status.protocol == "ICY":
-            found.append("ICY answer to a version 2 request")
-        if status.protocol == "SOURCETABLE" and self._reader.header("ntrip-version"):
-            found.append("SOURCETABLE answer with version 2 headers")
-        if status.protocol.startswith("HTTP") and self._reader.kind is ReplyKind.TABLE:
-            found += ["table typed as text"] if self._is_table_typed_text() else []
-        return tuple(found)
-
-    def _is_table_typed_text(self) -> bool:
-        return (self._reader.header("content-type") or "").lower().startswith("text/")

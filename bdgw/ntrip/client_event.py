@@ -105,7 +105,6 @@ class TableReceived(msgspec.Struct, frozen=True, kw_only=True):
     """The caster's table, asked for or sent instead of a stream."""
 
     table: Sourcetable
-    n_bytes: int
     is_cut: bool
     """Longer than is kept."""
 

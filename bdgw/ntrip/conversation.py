@@ -33,6 +33,8 @@ Sleep = Callable[[float], Awaitable[None]]
 
 _POLL_S = 1.0
 """How often a granted stream is looked at: position moved, silence, no frames."""
+_SETTLED_S = 30.0
+"""After so long of a stream the caster has time for its table."""
 DAY_NS = 86_400_000_000_000
 
 
@@ -101,6 +103,8 @@ class Conversation:
         self.n_write_drops = 0
         self.has_position_helped = False
         """The stream was silent and spoke once it was told a position."""
+        self.is_table_awaited = False
+        """The table may yet say whether a position is wanted: until then none is tried."""
         self.table: Sourcetable | None = None
         """Sent instead of a stream."""
         self.challenge: Challenge | None = None
@@ -164,6 +168,23 @@ class Conversation:
         """A valid frame came out of the stream."""
         self._frame_at_s = now
         self._tell(ClientStatus.STREAMING, "valid frames come")
+
+    def wants_table(self, now: float) -> bool:
+        """Whether it is time to ask for the table: a granted stream is silent, or has settled."""
+        if self.granted_at_s is None:
+            return False
+        return self._is_silent(now) or now - self.granted_at_s >= _SETTLED_S
+
+    def learn_rule(self, rule: PositionRule) -> None:
+        """Go by what is known by now of whether a position is wanted."""
+        self._rule = rule
+        self.is_table_awaited = False
+        if not rule.is_on or self._upload.is_on:
+            return
+        self._upload.turn_on()
+        if self.byte_at_s is None and self._known_fix() is None:
+            text = f"waiting for a position: {rule.text}, and none is known yet"
+            self._tell(ClientStatus.WAITING_FOR_POSITION, text)
 
     # --- while it lasts ----------------------------------------------------------------------
 
@@ -243,7 +264,7 @@ class Conversation:
     def _send_position(self, now: float) -> None:
         """Send the position if one is due, or if silence suggests that one is waited for."""
         if not self._upload.is_on:
-            if self._rule.is_known or not self._is_silent(now):
+            if self._rule.is_known or self.is_table_awaited or not self._is_silent(now):
                 return
             if self._known_fix() is None:
                 self._tell(

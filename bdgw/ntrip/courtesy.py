@@ -161,6 +161,15 @@ class CasterMemory:
         if table is not None:
             self.table = table
 
+    def table_came(self, table: Sourcetable, mount: str, *, now: float) -> None:
+        """Take the table that was sent instead of a stream.
+
+        One that does not name the mount leaves open what is said of it while it is there.
+        """
+        self.table = table
+        if table.find(mount) is not None:
+            self.table_at_s = now
+
     def record(self, mount: str) -> StreamRecord | None:
         """What the table said of a mount when it last named it.
 

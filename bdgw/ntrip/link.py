@@ -56,6 +56,7 @@ class CasterLink(asyncio.Protocol):
         self._on_event = on_event
         self._transport: asyncio.Transport | None = None
         self._stalled_at_s: float | None = None
+        self._reading: asyncio.Handle | None = None
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.session: ClientSession | None = None
         self.over: asyncio.Future[Loss | None] = asyncio.get_running_loop().create_future()
@@ -95,7 +96,8 @@ class CasterLink(asyncio.Protocol):
             self._feed(b"")
         elif not self.over.done():
             self.over.set_result(loss_of(exc))
-        if not self.over.done():
+        is_still_reading = self.session is not None and self.session.has_more
+        if not self.over.done() and not is_still_reading:
             self.over.set_result(None)
         self._transport = None
         if not self._closed.done():
@@ -132,6 +134,8 @@ class CasterLink(asyncio.Protocol):
 
     async def close(self) -> None:
         """Close without a word and wait until the socket is gone."""
+        if self._reading is not None:
+            self._reading.cancel()
         if self._transport is not None:
             self._transport.abort()
             await asyncio.shield(self._closed)
@@ -157,6 +161,13 @@ class CasterLink(asyncio.Protocol):
         self.flush()
         if session.is_over and not self.over.done():
             self.over.set_result(None)
+        if session.has_more and self._reading is None and not self.over.done():
+            # Others have their turn between the steps of a long table.
+            self._reading = asyncio.get_running_loop().call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        self._reading = None
+        self.tick()
 
 
 def _set_keepalive(sock: socket.socket) -> None:

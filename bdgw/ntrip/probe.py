@@ -6,6 +6,7 @@ What is inside the stream is for the caller, who gets the bytes.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import ssl
 from collections.abc import Callable
 
@@ -15,18 +16,23 @@ from bdgw.model import Fix
 from bdgw.ntrip.account import Account
 from bdgw.ntrip.address import CasterAddress
 from bdgw.ntrip.asking import ask_table, make_context
+from bdgw.ntrip.authentication import Challenge
 from bdgw.ntrip.client_event import ClientLimits, Dialect
 from bdgw.ntrip.conversation import DAY_NS, Conversation, Outcome, Sleep
 from bdgw.ntrip.courtesy import CasterMemory, CourtesyLimits
 from bdgw.ntrip.gga import GgaPolicy, format_gga
 from bdgw.ntrip.link import Clock
 from bdgw.ntrip.position_rule import PositionRule, decide_position
-from bdgw.ntrip.request import NtripVersion, Request
+from bdgw.ntrip.refusal import RefusalKind
+from bdgw.ntrip.request import DigestUse, NtripVersion, Request
 from bdgw.ntrip.sourcetable import Sourcetable, StreamRecord
 from bdgw.ntrip.spec import NtripClientSpec
 from bdgw.ntrip.state import ClientStatus
 
 __all__ = ["ProbeResult", "probe"]
+
+_TRIES_MAX = 3
+"""As asked for, in the other version, and with the answer to a challenge."""
 
 
 class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,8 +81,8 @@ async def probe(
 ) -> ProbeResult:
     """Ask for the table, then watch the mountpoint for ``seconds`` after it was granted.
 
-    ``gap_s`` lies between the two, and before a second try in version 1 where version 2 met
-    silence; ``on_progress`` is told what is being done.
+    ``gap_s`` lies between the two, before a second try in version 1 where version 2 met silence,
+    and before a Digest is answered; ``on_progress`` is told what is being done.
     """
     spec = NtripClientSpec(
         address=address,
@@ -90,7 +96,7 @@ async def probe(
     looking = _Probe(spec, position, clock, sleep, gap_s, make_context(address, ssl_context))
     on_progress(f"asking {address} for its sourcetable")
     await looking.ask_table()
-    for _ in range(2):
+    for _ in range(_TRIES_MAX):
         on_progress(f"asking for {mount} in {looking.wait_s():.0f} s")
         await looking.watch(seconds, on_body, on_progress)
         if not looking.is_worth_repeating:
@@ -117,6 +123,8 @@ class _Probe:
         self._memory = CasterMemory(gap_s)
         self._ssl_context = ssl_context
         self._table_problem = ""
+        self._challenge: Challenge | None = None
+        self._has_tried_other = False
         self._asked = self._version()
         self._rule = PositionRule(is_on=False, is_known=False, text="")
         self._talk: Conversation | None = None
@@ -126,10 +134,21 @@ class _Probe:
 
     @property
     def is_worth_repeating(self) -> bool:
-        """Nothing came back, and the other version was not tried yet."""
-        outcome = self._outcome
-        is_silent = outcome is not None and outcome.cause in ("no_reply", "closed_unanswered")
-        return is_silent and self._spec.version is None
+        """Nothing came back and the other version was not tried, or a Digest waits for its answer.
+
+        Each once: a fresh challenge that is answered wrongly is the account.
+        """
+        outcome, talk = self._outcome, self._talk
+        if outcome is None or talk is None:
+            return False
+        if outcome.cause == RefusalKind.NEEDS_DIGEST and self._challenge is None:
+            self._challenge = talk.challenge
+            return True
+        is_silent = outcome.cause in ("no_reply", "closed_unanswered")
+        if not is_silent or self._spec.version is not None or self._has_tried_other:
+            return False
+        self._has_tried_other = True
+        return True
 
     def _version(self) -> NtripVersion:
         return self._spec.version or self._memory.version()
@@ -226,11 +245,15 @@ class _Probe:
         if self._rule.is_on and self._position is not None:
             tod_ns = self._clock.utc_ns() % DAY_NS
             gga = format_gga(self._position, self._spec.gga, tod_utc_ns=tod_ns)
+        digest = None
+        if self._challenge is not None:
+            digest = DigestUse(challenge=self._challenge, cnonce=secrets.token_hex(16), count=1)
         return Request(
             address=self._spec.address,
             mount=self._spec.mount,
             version=self._asked,
             account=self._spec.account,
+            digest=digest,
             gga=gga,
         )
 

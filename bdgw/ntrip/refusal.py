@@ -12,10 +12,19 @@ from collections.abc import Iterable
 
 from bdgw.ntrip.head import StatusLine, printable
 
-__all__ = ["REFUSAL_TEXT", "RefusalKind", "classify_status", "classify_text", "quote_peer"]
+__all__ = [
+    "REFUSAL_TEXT",
+    "RefusalKind",
+    "classify_status",
+    "classify_text",
+    "hide_secrets",
+    "quote_peer",
+]
 
 _HIDDEN = "***"
 _ALL_CHARS = 1 << 20
+_SECRET_MIN_CHARS = 8
+"""In a table a shorter secret would take ordinary words out."""
 
 
 class RefusalKind(enum.StrEnum):
@@ -144,3 +153,11 @@ def quote_peer(text: str, secrets: Iterable[str], max_chars: int = 100) -> str:
             if secret.strip():
                 text = re.sub(re.escape(secret), _HIDDEN, text, flags=re.IGNORECASE)
     return printable(text, max_chars)
+
+
+def hide_secrets(data: bytes, secrets: Iterable[str]) -> bytes:
+    """Take secrets out of lines of a peer, whatever their letters' case."""
+    for secret in secrets:
+        if len(secret) >= _SECRET_MIN_CHARS:
+            data = re.sub(re.escape(secret.encode()), b"***", data, flags=re.IGNORECASE)
+    return data

@@ -13,7 +13,8 @@ import msgspec
 
 from bdgw.ntrip.chunk import ChunkDecoder
 from bdgw.ntrip.head import StatusLine, parse_header_line, parse_status_line
-from bdgw.ntrip.sourcetable import is_table_start
+from bdgw.ntrip.sniff import TEXT_BYTES, ReplyKind, kind_of_doubtful, sniff
+from bdgw.ntrip.table_reader import is_table_start
 
 __all__ = ["ReplyKind", "ReplyReader"]
 
@@ -26,22 +27,7 @@ _TLS_ALERT = b"\x15\x03"
 _TOKEN_BYTES = frozenset(
     b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 )
-_TEXT_BYTES = frozenset(range(0x20, 0x7F)) | frozenset(b"\t\r\n")
 _STREAM_TYPES = ("gnss/data", "application/octet-stream")
-
-
-class ReplyKind(enum.Enum):
-    """What an answer turned out to be."""
-
-    STREAM = enum.auto()
-    TABLE = enum.auto()
-    STATUS = enum.auto()
-    """A status other than 200."""
-    TEXT = enum.auto()
-    """A line that is no status line, or a page with status 200."""
-    TLS = enum.auto()
-    """Bytes of TLS."""
-    TOO_LONG = enum.auto()
 
 
 class _Part(enum.Enum):
@@ -259,7 +245,7 @@ class ReplyReader:
         name, colon, value = line.partition(b":")
         is_name = all(byte in _TOKEN_BYTES for byte in name)
         return not (is_name and (colon or not line.endswith(b"\n"))) or any(
-            byte not in _TEXT_BYTES for byte in value
+            byte not in TEXT_BYTES for byte in value
         )
 
     def _keep_header(self, line: bytes) -> None:
@@ -302,12 +288,12 @@ class ReplyReader:
     def _decide_sniffed(self, *, is_final: bool) -> bool:
         """Tell by its first bytes what a body is whose type says nothing, or too little."""
         body = bytes(self._body[:_SNIFF_BYTES])
-        kind = self._sniff(body)
+        kind = sniff(body)
         is_all = is_final or len(body) == _SNIFF_BYTES or self.is_ended or self.fault is not None
         if kind is None and not is_all:
             return False
         if kind is None:
-            kind = self._kind_of_doubtful(body)
+            kind = kind_of_doubtful(body, self._media, is_for_table=self._is_for_table)
         if kind is ReplyKind.STREAM:
             self.quirks.note(f"content type {self._media or 'missing'} for a stream")
         elif kind is ReplyKind.TEXT:
@@ -319,24 +305,6 @@ class ReplyReader:
     @property
     def _media(self) -> str:
         return (self.header("content-type") or "").partition(";")[0].strip().lower()
-
-    def _sniff(self, body: bytes) -> ReplyKind | None:
-        text = body.lstrip(b"\r\n\t ")
-        if not text:
-            return None
-        if is_table_start(text):
-            return ReplyKind.TABLE
-        if text[:1] == b"<":
-            return ReplyKind.TEXT
-        return ReplyKind.STREAM if any(byte not in _TEXT_BYTES for byte in text) else None
-
-    def _kind_of_doubtful(self, body: bytes) -> ReplyKind:
-        if self._is_for_table and self._media != "text/html":
-            return ReplyKind.TABLE
-        if not body.strip():
-            # Silence after a 200: a caster that waits for a position, unless it said it is a page.
-            return ReplyKind.TEXT if self._media == "text/html" else ReplyKind.STREAM
-        return ReplyKind.TEXT if self._media.startswith("text/") else ReplyKind.STREAM
 
     def _begin_body(self, kind: ReplyKind) -> bool:
         self._decide(kind)

@@ -10,13 +10,11 @@ import asyncio
 import random
 import secrets
 import ssl
-from collections import Counter
 from collections.abc import Callable
 
 from bdgw.model import Fix
-from bdgw.ntrip.asking import TableResult, ask_table, fetch_sourcetable, make_context
+from bdgw.ntrip.asking import TableResult, ask_beside, ask_table, fetch_sourcetable, make_context
 from bdgw.ntrip.authentication import Challenge
-from bdgw.ntrip.client_event import Dialect
 from bdgw.ntrip.conversation import DAY_NS, Conversation, Outcome, Sleep
 from bdgw.ntrip.courtesy import Courtesy
 from bdgw.ntrip.gate import AccountGate
@@ -27,9 +25,12 @@ from bdgw.ntrip.refusal import RefusalKind
 from bdgw.ntrip.request import DigestUse, NtripVersion, Request
 from bdgw.ntrip.spec import NtripClientSpec
 from bdgw.ntrip.state import ClientSnapshot, ClientState, ClientStatus
+from bdgw.ntrip.tally import Tally
 
 __all__ = ["AccountGate", "NtripClient", "NtripClientSpec", "fetch_sourcetable"]
 
+_VAGUE_REFUSALS = (RefusalKind.BAD_REQUEST, RefusalKind.UNREADABLE, RefusalKind.OTHER)
+"""What a caster may say to who does not tell it a position."""
 _POLL_S = 1.0
 """How often a position that is waited for is looked for."""
 
@@ -69,8 +70,9 @@ class NtripClient:
         self._last_fix: Fix | None = None
         self._challenge: Challenge | None = None
         self._n_challenge_uses = 0
+        self._has_missed_position = False
         self._talk: Conversation | None = None
-        self._past = _Past()
+        self._past = Tally()
         self._state = ClientState(status=ClientStatus.IDLE, reason="not started")
         self._state_since_s = clock.monotonic_s()
         self._next_at_s: float | None = None
@@ -82,7 +84,9 @@ class NtripClient:
         spec = self._spec
         try:
             self._decide_position()
-            await self._learn_table()
+            if self._rule.is_on:
+                # Named like one that wants a position: what the table says comes first.
+                await self._learn_table()
             await self._wait_for_position()
             if not self._gate.is_free(spec.address, spec.account, spec.sessions_per_account):
                 self._tell(
@@ -94,6 +98,8 @@ class NtripClient:
                 while True:
                     await self._wait_for_turn()
                     self._rest_after(await self._attempt())
+                    if self._has_missed_position:
+                        await self._learn_table()
         finally:
             self._next_at_s = None
             self._tell(ClientStatus.IDLE, "stopped")
@@ -112,31 +118,15 @@ class NtripClient:
     def snapshot(self, now: float | None = None) -> ClientSnapshot:
         """The client at ``now``, for status and metrics."""
         now = self._clock.monotonic_s() if now is None else now
-        past, talk = self._past, self._talk
-        byte_at_s = past.byte_at_s if talk is None else talk.byte_at_s or past.byte_at_s
-        return ClientSnapshot(
-            caster=str(self._spec.address),
-            mount=self._spec.mount,
+        return self._past.snapshot(
+            self._spec,
+            self._talk,
+            now,
             state=self._state,
             state_age_s=max(0.0, now - self._state_since_s),
-            peer=(talk.peer if talk is not None else "") or past.peer,
             next_attempt_in_s=None if self._next_at_s is None else max(0.0, self._next_at_s - now),
-            n_attempts=past.n_attempts,
-            n_accepted=past.n_accepted + (talk is not None and talk.granted_at_s is not None),
-            n_good=past.n_good,
             n_failures=self._courtesy.n_failures,
-            n_lost=dict(past.n_lost),
-            bytes_in=past.bytes_in + (0 if talk is None else talk.bytes_in),
-            bytes_out=past.bytes_out + (0 if talk is None else talk.bytes_out),
-            n_frames=past.n_frames,
-            n_positions=past.n_positions + (0 if talk is None else talk.n_positions),
-            sends_position=self._rule.is_on if talk is None else talk.sends_position,
-            position_rule=self._rule.text,
-            last_byte_age_s=_age(byte_at_s, now),
-            last_frame_age_s=_age(past.frame_at_s, now),
-            write_stalled_s=None if talk is None else _age(talk.stalled_at_s, now),
-            n_write_drops=past.n_write_drops + (0 if talk is None else talk.n_write_drops),
-            dialect=(None if talk is None else talk.dialect) or past.dialect,
+            rule=self._rule,
         )
 
     # --- before an attempt -------------------------------------------------------------------
@@ -180,7 +170,7 @@ class NtripClient:
         return self._last_fix
 
     async def _learn_table(self) -> None:
-        """Ask once what the table says of the mount, where the policy leaves it to the table."""
+        """Ask once what the table says of the mount, where nothing else says it."""
         spec, memory = self._spec, self._memory
         while not self._rule.is_known and memory.table_at_s is None:
             if not await self._is_turn("the sourcetable"):
@@ -250,19 +240,42 @@ class NtripClient:
             tell=self._tell,
         )
         self._talk = talk
+        learning = asyncio.ensure_future(self._learn_beside(talk))
         try:
             outcome = await talk.run(self._tls())
         finally:
+            learning.cancel()
+            await asyncio.wait([learning])
             self._talk = None
             self._past.add(talk)
+        if not learning.cancelled():
+            learning.result()
         self._learn_from(talk, request.version, outcome)
         return outcome
+
+    async def _learn_beside(self, talk: Conversation) -> None:
+        """Learn what the table says of the mount while its stream runs: that has come first."""
+        if self._rule.is_known:
+            return
+        talk.is_table_awaited = self._memory.table_at_s is None
+        await ask_beside(
+            self._spec,
+            self._memory,
+            talk.wants_table,
+            clock=self._clock,
+            sleep=self._sleep,
+            ssl_context=self._tls(),
+        )
+        self._decide_position()
+        talk.learn_rule(self._rule)
 
     def _learn_from(self, talk: Conversation, asked: NtripVersion, outcome: Outcome) -> None:
         if talk.was_connected and (talk.dialect is not None or _is_silence(outcome)):
             self._memory.answered(asked, is_silent=talk.dialect is None)
         if talk.table is not None:
-            self._memory.learn_table(talk.table, now=self._clock.monotonic_s())
+            self._memory.table_came(talk.table, self._spec.mount, now=self._clock.monotonic_s())
+        is_silent = talk.granted_at_s is not None and talk.byte_at_s is None
+        self._has_missed_position = is_silent or outcome.cause in _VAGUE_REFUSALS
         if talk.has_position_helped:
             self._memory.position_helped(self._spec.mount)
         if outcome.cause == RefusalKind.NEEDS_DIGEST:
@@ -323,33 +336,5 @@ class NtripClient:
         self._on_state(state)
 
 
-class _Past:
-    """The sums over all connections that are over."""
-
-    def __init__(self) -> None:
-        self.n_lost: Counter[str] = Counter()
-        self.n_attempts = self.n_accepted = self.n_good = self.n_frames = 0
-        self.bytes_in = self.bytes_out = self.n_positions = self.n_write_drops = 0
-        self.byte_at_s: float | None = None
-        self.frame_at_s: float | None = None
-        self.peer = ""
-        self.dialect: Dialect | None = None
-
-    def add(self, talk: Conversation) -> None:
-        """Take over what a connection counted."""
-        self.n_accepted += talk.granted_at_s is not None
-        self.bytes_in += talk.bytes_in
-        self.bytes_out += talk.bytes_out
-        self.n_positions += talk.n_positions
-        self.n_write_drops += talk.n_write_drops
-        self.byte_at_s = talk.byte_at_s or self.byte_at_s
-        self.peer = talk.peer or self.peer
-        self.dialect = talk.dialect or self.dialect
-
-
 def _is_silence(outcome: Outcome) -> bool:
     return outcome.cause in ("no_reply", "closed_unanswered")
-
-
-def _age(at_s: float | None, now: float) -> float | None:
-    return None if at_s is None else max(0.0, now - at_s)

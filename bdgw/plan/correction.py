@@ -16,6 +16,7 @@ from bdgw.ntrip.gga import GgaPolicy, GgaQuality, GgaWhen
 from bdgw.ntrip.request import NtripVersion
 from bdgw.ntrip.service import SERVICES, Service
 from bdgw.plan.secret import account_of
+from bdgw.plan.trust import trust_of
 
 __all__ = [
     "correction_bindings",
@@ -58,13 +59,7 @@ def correction_tls(correction: CorrectionConfig) -> ssl.SSLContext | None:
     Raises:
         ConfigError: the file is missing or holds no certificate.
     """
-    if correction.ca_file is None:
-        return None
-    try:
-        return ssl.create_default_context(cafile=str(correction.ca_file))
-    except OSError as error:
-        key = f"correction {correction.name!r}: ca_file = {str(correction.ca_file)!r}"
-        raise ConfigError(f"{key}: {error}") from None
+    return trust_of(f"correction {correction.name!r}", correction.ca_file)
 
 
 def _local(correction: CorrectionConfig) -> SourceSpec:

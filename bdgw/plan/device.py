@@ -7,6 +7,7 @@ from bdgw.errors import ConfigError
 from bdgw.intake import DeviceFacts
 from bdgw.model import Via
 from bdgw.plan.secret import account_of
+from bdgw.plan.trust import trust_of
 from bdgw.receivers import (
     DeviceSpec,
     Endpoint,
@@ -72,6 +73,7 @@ def device_specs(config: Config) -> list[DeviceSpec]:
                     match=None if device.match is None else _match(device.match),
                     silence_s=_silence_s(device),
                     account=account_of(owner, device.username, device.password),
+                    ssl_context=trust_of(owner, device.ca_file),
                 )
             )
         except ValueError as error:

@@ -13,7 +13,7 @@ from typing import BinaryIO, cast
 from bdgw.receivers.clock import Clock
 from bdgw.receivers.endpoint import FileEndpoint
 from bdgw.receivers.pace import Pace
-from bdgw.receivers.transport import LinkHandler, Lost, LostCause, WriteState
+from bdgw.receivers.transport import Done, LinkHandler, Lost, LostCause, WriteState
 
 __all__ = ["CaptureTransport"]
 
@@ -70,7 +70,13 @@ class CaptureTransport:
             raise
         self._task = loop.create_task(self._play(file, handler), name=f"play {self.peer}")
 
-    def write(self, data: bytes, *, lifetime_s: float | None = None) -> bool:  # noqa: ARG002
+    def write(
+        self,
+        data: bytes,  # noqa: ARG002 - the contract has it
+        *,
+        lifetime_s: float | None = None,  # noqa: ARG002
+        done: Done | None = None,  # noqa: ARG002
+    ) -> bool:
         """Nobody listens in a file."""
         self._n_drops += 1
         return False

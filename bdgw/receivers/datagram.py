@@ -24,7 +24,7 @@ from bdgw.receivers.snapshot import ListenerSnapshot
 from bdgw.receivers.socket_link import format_address
 from bdgw.receivers.spec import ListenerSpec, MatchRule, UnknownPolicy
 from bdgw.receivers.stranger import Stranger
-from bdgw.receivers.transport import LinkHandler, Lost, LostCause, WriteState
+from bdgw.receivers.transport import Done, LinkHandler, Lost, LostCause, WriteState
 
 __all__ = ["DatagramTransport", "UdpListener"]
 
@@ -53,9 +53,17 @@ class DatagramTransport:
         self.handler = handler
         await self._listener.join(self._device, self)
 
-    def write(self, data: bytes, *, lifetime_s: float | None = None) -> bool:  # noqa: ARG002 - the contract has it
+    def write(
+        self,
+        data: bytes,
+        *,
+        lifetime_s: float | None = None,  # noqa: ARG002 - the contract has it
+        done: Done | None = None,
+    ) -> bool:
         """Send one datagram to where the last one came from."""
         if self.address is not None and self._listener.send(data, self.address):
+            if done is not None:
+                done(True)
             return True
         self._n_drops += 1
         return False

@@ -18,7 +18,7 @@ from bdgw.ntrip.runner import NtripClient, NtripClientSpec
 from bdgw.ntrip.state import ClientState, ClientStatus
 from bdgw.receivers.clock import Clock
 from bdgw.receivers.endpoint import NtripEndpoint
-from bdgw.receivers.transport import LinkHandler, Lost, LostCause, WriteState
+from bdgw.receivers.transport import Done, LinkHandler, Lost, LostCause, WriteState
 
 __all__ = ["NtripStream", "NtripTransport"]
 
@@ -119,7 +119,13 @@ class NtripTransport:
         """Wait, for ever if need be, until data flows."""
         await self._stream.take(handler)
 
-    def write(self, data: bytes, *, lifetime_s: float | None = None) -> bool:  # noqa: ARG002
+    def write(
+        self,
+        data: bytes,  # noqa: ARG002 - the contract has it
+        *,
+        lifetime_s: float | None = None,  # noqa: ARG002
+        done: Done | None = None,  # noqa: ARG002
+    ) -> bool:
         """Nobody listens at the other end: a mountpoint takes no corrections."""
         self._n_drops += 1
         return False

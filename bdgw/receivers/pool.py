@@ -38,7 +38,7 @@ from bdgw.receivers.snapshot import ListenerSnapshot, ReceiverSnapshot
 from bdgw.receivers.spec import DeviceSpec, ListenerSpec, MatchRule
 from bdgw.receivers.supervisor import Supervisor
 from bdgw.receivers.tcp import TcpTransport
-from bdgw.receivers.transport import Transport
+from bdgw.receivers.transport import Done, Transport
 from bdgw.receivers.verdict import Classify, Good, Verdict
 from bdgw.wire.session import Session
 
@@ -118,15 +118,23 @@ class ReceiverPool(Generic[EventT]):
             finally:
                 self._reader.close()
 
-    def write(self, device: str, data: bytes, *, lifetime_s: float | None = None) -> bool:
+    def write(
+        self,
+        device: str,
+        data: bytes,
+        *,
+        lifetime_s: float | None = None,
+        done: Done | None = None,
+    ) -> bool:
         """Send ``data`` to a device; False (and counted) when it cannot be taken now.
 
-        What is not sent within ``lifetime_s`` is worth nothing any more and is left out.
+        What is not sent within ``lifetime_s`` is worth nothing any more and is left out. What was
+        taken is told to ``done``: whether the system has it, or it was left out.
 
         Raises:
             KeyError: no such device.
         """
-        return self._supervisors[device].write(data, lifetime_s=lifetime_s)
+        return self._supervisors[device].write(data, lifetime_s=lifetime_s, done=done)
 
     def flush(self, device: str) -> None:
         """Send and deliver what the session of a device has ready; nothing while it has no link.
@@ -192,7 +200,12 @@ class ReceiverPool(Generic[EventT]):
         classify = self._classify
         if isinstance(endpoint, NtripEndpoint):
             self._streams[spec.id] = stream = NtripStream(
-                endpoint, spec.account, clock=self._clock, rng=self._rng, gate=self._gate
+                endpoint,
+                spec.account,
+                clock=self._clock,
+                rng=self._rng,
+                gate=self._gate,
+                ssl_context=spec.ssl_context,
             )
             classify = _telling(stream, classify)
         is_local = isinstance(endpoint, SerialEndpoint | FileEndpoint)

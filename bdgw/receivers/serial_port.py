@@ -21,7 +21,7 @@ from bdgw.errors import LinkError
 from bdgw.receivers.clock import Clock
 from bdgw.receivers.endpoint import SerialEndpoint, format_endpoint
 from bdgw.receivers.port_reader import PortReader
-from bdgw.receivers.transport import LinkHandler, Lost, LostCause, WriteState
+from bdgw.receivers.transport import Done, LinkHandler, Lost, LostCause, WriteState
 from bdgw.receivers.write_buffer import WriteBuffer
 
 __all__ = ["SerialTransport", "open_port"]
@@ -132,14 +132,16 @@ class SerialTransport:
         self._handler = handler
         self._reader.add(fd, self)
 
-    def write(self, data: bytes, *, lifetime_s: float | None = None) -> bool:
+    def write(
+        self, data: bytes, *, lifetime_s: float | None = None, done: Done | None = None
+    ) -> bool:
         """Hand ``data`` to the port or keep it; False when there is no room or no port."""
         now = self._clock.monotonic_s()
         if self._handler is None or self._fd is None or not self._out.has_room_for(len(data), now):
             self._out.count_drop()
             return False
         was_waiting = len(self._out) > 0
-        self._out.append(data, now, lifetime_s=lifetime_s)
+        self._out.append(data, now, lifetime_s=lifetime_s, done=done)
         if not was_waiting:
             self._flush(self._fd)
             if len(self._out) and self._handler is not None:
@@ -209,4 +211,5 @@ class SerialTransport:
         handler, self._handler = self._handler, None
         if handler is not None and self._fd is not None:
             self._reader.remove(self._fd)
+        self._out.give_up()
         return handler

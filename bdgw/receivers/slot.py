@@ -13,7 +13,7 @@ from collections import deque
 import msgspec
 
 from bdgw.receivers.socket_link import SocketLink
-from bdgw.receivers.transport import LinkHandler, Lost, LostCause, WriteState
+from bdgw.receivers.transport import Done, LinkHandler, Lost, LostCause, WriteState
 
 __all__ = ["DeviceSlot", "InboundTransport", "ListenerState"]
 
@@ -146,9 +146,11 @@ class InboundTransport:
         self._link = await self._slot.take(handler)
         self._link.write_limit_bytes = self._write_limit_bytes
 
-    def write(self, data: bytes, *, lifetime_s: float | None = None) -> bool:
+    def write(
+        self, data: bytes, *, lifetime_s: float | None = None, done: Done | None = None
+    ) -> bool:
         """Send or buffer; False when there is no room or no connection."""
-        return self._link is not None and self._link.write(data, lifetime_s=lifetime_s)
+        return self._link is not None and self._link.write(data, lifetime_s=lifetime_s, done=done)
 
     def write_state(self, now: float) -> WriteState:
         """The sending side at ``now``."""

@@ -23,6 +23,7 @@ class ReceiverSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     peer: str
     bytes_in: int
     bytes_out: int
+    """Of the messages that the system has taken as a whole."""
     n_frames: int
     skipped_bytes: int
     n_connections: int
@@ -35,6 +36,9 @@ class ReceiverSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     last_data_age_s: float | None
     last_frame_age_s: float | None
     write_drops: int
+    """Messages that were refused."""
+    write_perished: int
+    """Messages that were taken and left out, since their lifetime ended as they waited."""
     write_pending_bytes: int
     write_stalled_s: float | None
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from bdgw.receivers.clock import Clock
-from bdgw.receivers.transport import LinkHandler, Lost, LostCause, WriteState
+from bdgw.receivers.transport import Done, LinkHandler, Lost, LostCause, WriteState
 
 __all__ = ["SocketLink", "format_address"]
 
@@ -57,6 +57,7 @@ class SocketLink(asyncio.Protocol):
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._lost: Lost | None = None
         self._stalled_since_s: float | None = None
+        self._undone: list[Done] = []
         self.n_drops = 0
         self.write_limit_bytes = 65536
         self.peer = ""
@@ -96,6 +97,7 @@ class SocketLink(asyncio.Protocol):
             text = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
             self.lose(Lost(LostCause.ERROR, f"connection broke: {text}"))
         self._transport = None
+        self._end_writes(is_written=False)
         if not self._closed.done():
             self._closed.set_result(None)
 
@@ -106,6 +108,7 @@ class SocketLink(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The peer has taken everything."""
         self._stalled_since_s = None
+        self._end_writes(is_written=True)
 
     def attach(self, handler: LinkHandler, rest: bytes = b"") -> None:
         """Give the connection to ``handler``, beginning with bytes that came before."""
@@ -139,7 +142,9 @@ class SocketLink(asyncio.Protocol):
         if handler is not None:
             handler.on_lost(lost)
 
-    def write(self, data: bytes, *, lifetime_s: float | None = None) -> bool:
+    def write(
+        self, data: bytes, *, lifetime_s: float | None = None, done: Done | None = None
+    ) -> bool:
         """Send or buffer ``data``; False when there is no room or no connection.
 
         What is perishable is refused behind more than a few kilobytes: this buffer cannot be
@@ -157,7 +162,11 @@ class SocketLink(asyncio.Protocol):
         ):
             self.n_drops += 1
             return False
+        if done is not None:
+            self._undone.append(done)
         transport.write(data)
+        if not transport.get_write_buffer_size() and not transport.is_closing():
+            self._end_writes(is_written=True)
         return True
 
     def write_state(self, now: float) -> WriteState:
@@ -168,6 +177,12 @@ class SocketLink(asyncio.Protocol):
             pending_bytes=0 if transport is None else transport.get_write_buffer_size(),
             stalled_s=None if since_s is None else max(0.0, now - since_s),
         )
+
+    def _end_writes(self, *, is_written: bool) -> None:
+        """Say what became of the messages that waited; one buffer empties as a whole."""
+        undone, self._undone = self._undone, []
+        for done in undone:
+            done(is_written)
 
     def abort(self) -> None:
         """Close without waiting for what is still to be sent."""

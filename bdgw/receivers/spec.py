@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import ipaddress
+import ssl
 
 import msgspec
 
@@ -117,6 +118,8 @@ class DeviceSpec(msgspec.Struct, frozen=True, kw_only=True):
     """For listeners only; None when the listener serves this device alone."""
     account: Account | None = None
     """For casters only."""
+    ssl_context: ssl.SSLContext | None = None
+    """Whom to trust at a caster with TLS; None for the system's authorities."""
     silence_s: float = 30.0
     garbage_s: float = 10.0
     stuck_s: float = 10.0
@@ -139,6 +142,9 @@ class DeviceSpec(msgspec.Struct, frozen=True, kw_only=True):
             )
         if self.account is not None and not isinstance(self.endpoint, NtripEndpoint):
             raise ValueError(f"device {self.id!r}: an account is for ntrip:// and ntrips:// only")
+        is_tls = isinstance(self.endpoint, NtripEndpoint) and self.endpoint.address.is_tls
+        if self.ssl_context is not None and not is_tls:
+            raise ValueError(f"device {self.id!r}: ca_file is for ntrips:// only")
         limits_s = (self.silence_s, self.garbage_s, self.stuck_s, self.connect_timeout_s)
         if min(limits_s) <= 0.0 or self.proven_s < 0.0:
             raise ValueError(f"device {self.id!r}: every limit in seconds is above 0")

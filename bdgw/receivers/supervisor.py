@@ -23,7 +23,7 @@ from bdgw.receivers.health import Health, HealthLimits
 from bdgw.receivers.pump import Pump
 from bdgw.receivers.snapshot import ReceiverSnapshot
 from bdgw.receivers.spec import DeviceSpec
-from bdgw.receivers.transport import Lost, LostCause, Transport, WriteState
+from bdgw.receivers.transport import Done, Lost, LostCause, Transport, WriteState
 from bdgw.receivers.verdict import Classify, Epoch, Good, Skipped
 from bdgw.wire.session import Session
 
@@ -89,7 +89,7 @@ class Supervisor(Generic[EventT]):
         self._skipped_bytes = 0
         self._n_connections = 0
         self._n_lost: Counter[str] = Counter()
-        self._n_earlier_drops = 0
+        self._n_earlier_drops = self._n_earlier_perished = 0
         self.last_epoch_s: float | None = None
         """The receiver's own time in the epoch decoded last."""
 
@@ -116,18 +116,25 @@ class Supervisor(Generic[EventT]):
             self.on_lost(Lost(LostCause.SILENT, self._health.reason))
         self._summarise(now)
 
-    def write(self, data: bytes, *, lifetime_s: float | None = None) -> bool:
+    def write(
+        self, data: bytes, *, lifetime_s: float | None = None, done: Done | None = None
+    ) -> bool:
         """Send ``data`` to the device; False (and counted) when it cannot be taken now.
 
         What is not sent within ``lifetime_s`` is worth nothing any more and is left out.
+        ``done`` is told what became of what was taken.
         """
         if self._transport is None or not self._is_open:
             self._n_earlier_drops += 1
             return False
-        is_taken = self._transport.write(data, lifetime_s=lifetime_s)
-        if is_taken:
-            self._bytes_out += len(data)
-        return is_taken
+
+        def ended(is_written: bool) -> None:
+            if is_written:
+                self._bytes_out += len(data)
+            if done is not None:
+                done(is_written)
+
+        return self._transport.write(data, lifetime_s=lifetime_s, done=ended)
 
     def flush(self) -> None:
         """The session was told something: deliver what it has to say and to send."""
@@ -194,6 +201,7 @@ class Supervisor(Generic[EventT]):
             last_data_age_s=_age(self._last_data_at_s, now),
             last_frame_age_s=_age(self._last_frame_at_s, now),
             write_drops=self._n_earlier_drops + writing.n_drops,
+            write_perished=self._n_earlier_perished + writing.n_perished,
             write_pending_bytes=writing.pending_bytes,
             write_stalled_s=writing.stalled_s,
         )
@@ -240,7 +248,9 @@ class Supervisor(Generic[EventT]):
             pump.finish()
             self._is_open = False
             await transport.close()
-            self._n_earlier_drops += transport.write_state(0.0).n_drops
+            writing = transport.write_state(0.0)
+            self._n_earlier_drops += writing.n_drops
+            self._n_earlier_perished += writing.n_perished
             self._transport = None
 
     def _mark_open(self, now: float) -> None:

@@ -7,7 +7,7 @@ import asyncio
 from bdgw.receivers.clock import Clock
 from bdgw.receivers.endpoint import TcpEndpoint
 from bdgw.receivers.socket_link import SocketLink
-from bdgw.receivers.transport import LinkHandler, WriteState
+from bdgw.receivers.transport import Done, LinkHandler, WriteState
 
 __all__ = ["TcpTransport"]
 
@@ -53,9 +53,11 @@ class TcpTransport:
         except TimeoutError:
             raise TimeoutError(f"no answer within {self._timeout_s:g} s") from None
 
-    def write(self, data: bytes, *, lifetime_s: float | None = None) -> bool:
+    def write(
+        self, data: bytes, *, lifetime_s: float | None = None, done: Done | None = None
+    ) -> bool:
         """Send or buffer; False when there is no room or no connection."""
-        return self._link is not None and self._link.write(data, lifetime_s=lifetime_s)
+        return self._link is not None and self._link.write(data, lifetime_s=lifetime_s, done=done)
 
     def write_state(self, now: float) -> WriteState:
         """The sending side at ``now``."""

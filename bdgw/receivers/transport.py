@@ -7,11 +7,18 @@ never reconnects; the supervisor builds a new one.
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
 
-__all__ = ["LinkHandler", "Lost", "LostCause", "Transport", "WriteState"]
+__all__ = ["Done", "LinkHandler", "Lost", "LostCause", "Transport", "WriteState"]
+
+Done = Callable[[bool], None]
+"""Told once what became of a message that was taken: the system has all of it, or it never will.
+
+Where half of it is out when the link breaks, it never will. Must not raise.
+"""
 
 
 class LostCause(enum.StrEnum):
@@ -46,6 +53,8 @@ class WriteState(msgspec.Struct, frozen=True, kw_only=True):
 
     n_drops: int = 0
     """Writes refused because the buffer was full."""
+    n_perished: int = 0
+    """Writes that were taken and then left out, because their lifetime ended as they waited."""
     pending_bytes: int = 0
     stalled_s: float | None = None
     """How long the peer has taken nothing although something waits; None while nothing waits."""
@@ -95,11 +104,14 @@ class Transport(Protocol):
         """
         ...
 
-    def write(self, data: bytes, *, lifetime_s: float | None = None) -> bool:
+    def write(
+        self, data: bytes, *, lifetime_s: float | None = None, done: Done | None = None
+    ) -> bool:
         """Send or buffer ``data`` as a whole; never blocks.
 
         What is perishable has a ``lifetime_s``: it does not wait longer than that, or is refused
-        where something waits already. False, and counted, when there is no room or no link.
+        where something waits already. False, and counted, when there is no room or no link;
+        else ``done`` is told what became of it, perhaps before this returns.
         """
         ...
 

@@ -7,12 +7,23 @@ Perishable messages that have waited too long are left out, as a whole, before t
 from __future__ import annotations
 
 from collections import deque
+from typing import NamedTuple
 
-from bdgw.receivers.transport import WriteState
+from bdgw.receivers.transport import Done, WriteState
 
 __all__ = ["WriteBuffer"]
 
 _NEVER_S = float("inf")
+
+
+class _Message(NamedTuple):
+    data: bytes
+    expires_s: float
+    done: Done | None
+
+    def end(self, *, is_written: bool) -> None:
+        if self.done is not None:
+            self.done(is_written)
 
 
 class WriteBuffer:
@@ -20,10 +31,11 @@ class WriteBuffer:
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
-        self._messages: deque[tuple[bytes, float]] = deque()
+        self._messages: deque[_Message] = deque()
         self._n_begun = 0
         self._n_bytes = 0
         self._n_drops = 0
+        self._n_perished = 0
         self._stalled_since_s: float | None = None
 
     def __len__(self) -> int:
@@ -34,13 +46,24 @@ class WriteBuffer:
         self._expire(now)
         return self._n_bytes + n_bytes <= self._limit_bytes
 
-    def append(self, data: bytes, now: float, *, lifetime_s: float | None = None) -> None:
-        """Keep ``data``, for ``lifetime_s`` at most; waiting starts now if nothing waited."""
+    def append(
+        self,
+        data: bytes,
+        now: float,
+        *,
+        lifetime_s: float | None = None,
+        done: Done | None = None,
+    ) -> None:
+        """Keep ``data``, for ``lifetime_s`` at most; waiting starts now if nothing waited.
+
+        ``done`` is told once whether all of it was written.
+        """
         if not data:
             return
         if not self._messages:
             self._stalled_since_s = now
-        self._messages.append((data, _NEVER_S if lifetime_s is None else now + lifetime_s))
+        expires_s = _NEVER_S if lifetime_s is None else now + lifetime_s
+        self._messages.append(_Message(data, expires_s, done))
         self._n_bytes += len(data)
 
     def count_drop(self) -> None:
@@ -52,7 +75,7 @@ class WriteBuffer:
         self._expire(now)
         pieces: list[bytes] = []
         n_bytes, begin = 0, self._n_begun
-        for data, expires_s in self._messages:
+        for data, expires_s, _ in self._messages:
             if now >= expires_s and pieces:
                 break  # its turn to be left out comes when it is the first
             piece = data[begin : begin + limit_bytes - n_bytes]
@@ -67,16 +90,30 @@ class WriteBuffer:
         """The other end took ``n_bytes``: that is progress."""
         self._n_bytes -= n_bytes
         n_bytes += self._n_begun
-        while self._messages and len(self._messages[0][0]) <= n_bytes:
-            n_bytes -= len(self._messages.popleft()[0])
+        written = []
+        while self._messages and len(self._messages[0].data) <= n_bytes:
+            written.append(self._messages.popleft())
+            n_bytes -= len(written[-1].data)
         self._n_begun = n_bytes
         self._stalled_since_s = now if self._messages else None
+        for message in written:
+            message.end(is_written=True)
+
+    def give_up(self) -> None:
+        """The port is gone: what waits will not be written."""
+        given_up = list(self._messages)
+        self._messages.clear()
+        self._n_begun = self._n_bytes = 0
+        self._stalled_since_s = None
+        for message in given_up:
+            message.end(is_written=False)
 
     def state(self, now: float) -> WriteState:
         """How the sending side fares at ``now``."""
         since_s = self._stalled_since_s
         return WriteState(
             n_drops=self._n_drops,
+            n_perished=self._n_perished,
             pending_bytes=self._n_bytes,
             stalled_s=None if since_s is None else max(0.0, now - since_s),
         )
@@ -84,10 +121,14 @@ class WriteBuffer:
     def _expire(self, now: float) -> None:
         # A message whose beginning is out must go on: half a frame would spoil the next one.
         begun = self._messages.popleft() if self._n_begun else None
-        while self._messages and now >= self._messages[0][1]:
-            self._n_bytes -= len(self._messages.popleft()[0])
-            self._n_drops += 1
+        perished = []
+        while self._messages and now >= self._messages[0].expires_s:
+            perished.append(self._messages.popleft())
+            self._n_bytes -= len(perished[-1].data)
+        self._n_perished += len(perished)
         if begun is not None:
             self._messages.appendleft(begun)
         if not self._messages:
             self._stalled_since_s = None
+        for message in perished:
+            message.end(is_written=False)

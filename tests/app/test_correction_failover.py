@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bdgw import cli
+from bdgw import app, cli
 from tests.app.correction_rig import (
     FICKLE,
     TOPICS,
@@ -99,8 +99,14 @@ def _outlets(shown: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {each["device"]: each for each in shown["corrections"]["devices"]}
 
 
-async def test_a_standby_that_does_not_fit_is_refused_and_the_reason_told(tmp_path, mosquitto):
-    """Another frame, another epoch of it, and a base out of reach; however long nothing comes."""
+async def test_a_standby_that_does_not_fit_is_refused_and_the_reason_told(
+    tmp_path, mosquitto, monkeypatch
+):
+    """Another frame, another epoch of it, and a base out of reach; however long nothing comes.
+
+    Frames that are stated are looked at before the start; this is the second line behind that.
+    """
+    monkeypatch.setattr(app, "check_augmentation", lambda _config: None)
     broker = await mosquitto()
     seen = Watcher(broker.port)
     mounts = [base_at(name, rate_hz=2.0) for name in "ABC"]

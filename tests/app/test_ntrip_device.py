@@ -11,6 +11,11 @@ import time
 from functools import partial
 from typing import Any
 
+import pytest
+
+from bdgw import config
+from bdgw.app import Gateway
+from bdgw.errors import ConfigError
 from fwsim.ban import STRICT
 from tests.app.correction_rig import (
     FLOOR_S,
@@ -101,7 +106,7 @@ async def test_a_receiver_behind_a_caster_gives_fixes_over_every_connection(tmp_
     assert shown["n_lost"]["peer_closed"] >= 1
     assert shown["stream"]["skipped_bytes"] == 0, "a head is not data"
     times = [at_s for at_s, _ in caster.asked]
-    assert [path for _, path in caster.asked[:2]] == [b"/", b"/NMEA"]
+    assert [path for _, path in caster.asked[:2]] == [b"/NMEA", b"/NMEA"], "the stream first"
     assert min(b - a for a, b in itertools.pairwise(times)) >= FLOOR_S - 0.1
 
 
@@ -169,10 +174,47 @@ async def test_a_caster_that_hangs_up_is_left_in_peace_for_ten_seconds(tmp_path)
     async with sim_caster(mount, rules=STRICT) as caster:
         text = nobody(tmp_path) + device("far", f"ntrip://127.0.0.1:{caster.caster.port}/BASE")
         async with running(text) as run:
-            shown = await run.device_is("far", lambda d: "not to overrun" in d["reason"])
+            shown = await run.device_is("far", lambda d: "next attempt in" in d["reason"])
             paths = [each["mount"] for each in caster.said("request")]
-        assert paths == [""], "the sourcetable, and nothing else yet"
-        waits_s = re.search(r"asking for the stream in (\d+) s", shown["reason"])
+        assert paths == ["BASE"], "the stream at once, and nothing else yet"
+        waits_s = re.search(r"next attempt in (\d+) s", shown["reason"])
         assert waits_s is not None
-        assert int(waits_s[1]) in (9, 10)
+        assert 9 <= int(waits_s[1]) <= 20
         assert not caster.caster.counters()["offences"]
+
+
+async def test_a_device_of_a_caster_with_its_own_authority(tmp_path, certificates):
+    cert, key = certificates.server("good")
+    async with sim_caster(base_at("BASE"), tls_port=0, certificate=cert, key=key) as caster:
+        url = f"{caster.tls_url}/BASE"
+        trusting = device("trusting", url, f'ca_file = "{certificates.ca}"', 'role = "base"', FRAME)
+        async with running(nobody(tmp_path) + trusting) as run:
+            await run.device_is("trusting", lambda d: d["status"] == "streaming")
+        doubting = device("doubting", url, 'role = "base"', FRAME)
+        async with running(nobody(tmp_path / "other") + doubting) as run:
+            shown = await run.device_is("doubting", lambda d: "authority" in d["reason"])
+    assert shown["bytes_in"] == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "ca_file", "said"),
+    [
+        ("ntrips://127.0.0.1:2102/BASE", "/nowhere/ca.pem", "device 'far': ca_file = '/nowhere/"),
+        ("ntrip://127.0.0.1:2101/BASE", None, "device 'far': ca_file is for ntrips:// only"),
+        ("tcp://127.0.0.1:2101", None, "device 'far': ca_file is for ntrips:// only"),
+    ],
+)
+def test_a_certificate_file_that_cannot_serve_is_told(tmp_path, certificates, url, ca_file, said):
+    text = nobody(tmp_path) + device("far", url, f'ca_file = "{ca_file or certificates.ca}"')
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        Gateway(config.parse(text, name="test"))
+
+
+def test_a_gateway_that_is_made_without_the_command_line_is_checked_as_well(tmp_path):
+    text = (
+        nobody(tmp_path)
+        + correction("a", "ntrip://127.0.0.1:2101", 'mount = "A"', 'standby = "b"')
+        + correction("b", "ntrip://127.0.0.1:2101", 'mount = "B"', frame="WGS84")
+    )
+    with pytest.raises(ConfigError, match="standby 'b' will be refused"):
+        Gateway(config.parse(text, name="test"))

@@ -88,8 +88,9 @@ async def with_gateway(caster, *, for_s, accounts=(), **rest):
     alarms: list[Alarm] = []
     started_s = clock.monotonic_s()
 
-    def write(_device, data):
+    def write(_device, data, done):
         written.append((clock.monotonic_s() - started_s, data))
+        done(True)
         return True
 
     def host_gpst_ns(now):

@@ -20,8 +20,9 @@ def delivery(data):
 
 
 def taking(written):
-    def write(data, _now):
+    def write(data, _now, done):
         written.append(data)
+        done(True)
         return True
 
     return write
@@ -60,9 +61,12 @@ def test_a_refused_first_write_does_not_swallow_the_base():
     answers = iter([False, True, True])
     written: list[bytes] = []
 
-    def write(data, _now):
+    def write(data, _now, done):
         written.append(data)
-        return next(answers)
+        is_taken = next(answers)
+        if is_taken:
+            done(True)
+        return is_taken
 
     rover = outlet(write)
     rover.rank(0.0)
@@ -76,7 +80,7 @@ def test_a_refused_first_write_does_not_swallow_the_base():
 
 
 def test_a_link_that_breaks_while_it_is_written_to_is_a_refusal():
-    def write(_data, _now):
+    def write(_data, _now, _done):
         raise BrokenPipeError
 
     rover = outlet(write)
@@ -86,6 +90,32 @@ def test_a_link_that_breaks_while_it_is_written_to_is_a_refusal():
     assert rover.dropped == {"refused": 1}
     assert rover.last_forwarded_s is None
     assert rover.chooser.datum is None  # nothing has been had yet
+
+
+def test_counts_say_what_was_really_written_and_a_base_that_perished_goes_again():
+    written: list[bytes] = []
+    waiting = []
+
+    def write(data, _now, done):
+        written.append(data)
+        waiting.append(done)
+        return True
+
+    rover = outlet(write)
+    rover.rank(0.0)
+    rover.choose({A: LIVE}, 0.0)
+    rover.forward(delivery(b"1"), DATUM, 0.0, handover=lambda: b"base")
+    assert (rover.n_writes, rover.n_frames, rover.bytes_out) == (0, 0, 0)
+    assert rover.chooser.datum == DATUM  # what waits may go out: no other frame from now on
+    waiting.pop()(False)
+    assert rover.dropped == {"perished": 1}
+    assert rover.last_forwarded_s is None
+    rover.forward(delivery(b"2"), DATUM, 1.0, handover=lambda: b"base")
+    waiting.pop()(True)
+    rover.forward(delivery(b"3"), DATUM, 2.0, handover=lambda: b"base")
+    assert written == [b"base1", b"base2", b"3"]
+    assert (rover.n_writes, rover.n_frames, rover.bytes_out) == (1, 1, len(b"base2"))
+    assert rover.last_forwarded_s == 1.0
 
 
 def nearest_slot(places, *, may_leave=True):

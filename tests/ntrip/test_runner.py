@@ -176,7 +176,7 @@ async def test_version_2_is_kept_after_a_plain_refusal():
     assert "mount needs an account" in watched.reasons
 
 
-async def test_flagged_mount_is_only_asked_once_a_position_is_known():
+async def test_flagged_mount_is_asked_again_only_once_a_position_is_known():
     time = VirtualTime()
     fixes = [None] * 40
     fix_of = iter([*fixes])
@@ -197,17 +197,88 @@ async def test_flagged_mount_is_only_asked_once_a_position_is_known():
             await until(lambda: (caster.visits and watched.states[-1].status == "resting") or
                         "waiting_for_position" in watched.statuses)  # fmt: skip
             await until(lambda: bytes(watched.body) == FRAME)
-            visit = caster.visits[1]
+            visit = caster.visits[2]
             shot = watched.client.snapshot()
             assert shot.sends_position
             assert shot.position_rule == "the sourcetable says that the mountpoint wants a position"
-    assert len(caster.visits) == 2
-    assert "waiting for a position" in watched.reasons
-    assert caster.came_at_s[1] - caster.came_at_s[0] >= 30.0
+    assert [each.path for each in caster.visits] == ["/MP", "/", "/MP"]
+    assert b"GGA" not in caster.visits[0].head + bytes(caster.visits[0].received)
+    assert "waiting for a position: the sourcetable says" in watched.reasons
+    assert caster.came_at_s[1] - caster.came_at_s[0] >= 10.0
+    assert caster.came_at_s[2] - caster.came_at_s[1] >= 30.0
     header = visit.head.partition(b"Ntrip-GGA: ")[2].partition(b"\r\n")[0]
     assert header.startswith(b"$GPGGA,")
     assert header in visit.received
     assert not header.startswith(b"$GPGGA,,,")
+
+
+async def test_the_stream_comes_first_and_the_table_beside_it_without_the_account():
+    time = VirtualTime()
+    gate = AccountGate()
+
+    async def script(visit: Visit) -> None:
+        if visit.path == "/":
+            visit.say(table(b"0;0"))
+            return
+        await feed(visit, time, 100)
+        await forever(visit)
+
+    async with playing(script, time) as caster:
+        account = Account("rover", CANARY)
+        watched = Watched(
+            spec(caster, gga=GgaPolicy(), account=account), time, position=lambda: HERE, gate=gate
+        )
+        began_s = time.monotonic_s()
+        async with running(watched, time=time):
+            await until(lambda: gate.memory(caster.address).table is not None)
+            await until(lambda: watched.client.snapshot().n_frames > 60)
+            shot = watched.client.snapshot()
+    assert caster.came_at_s[0] == began_s
+    assert [each.path for each in caster.visits] == ["/MP", "/"]
+    assert b"Authorization" not in caster.visits[1].head
+    assert caster.came_at_s[1] - began_s >= 30.0
+    assert shot.position_rule == "the sourcetable says that the mountpoint does not want a position"
+    assert shot.n_lost == {}
+    assert shot.n_positions == 0
+
+
+async def test_a_mount_named_like_one_for_a_position_waits_for_the_table():
+    time = VirtualTime()
+
+    async def script(visit: Visit) -> None:
+        if visit.path == "/":
+            visit.say(table(b"0;0").replace(b"MP", b"NEAR"))
+            return
+        await feed(visit, time, 5)
+        await forever(visit)
+
+    async with playing(script, time) as caster:
+        asked = NtripClientSpec(address=caster.address, mount="NEAR", gga=GgaPolicy())
+        watched = Watched(asked, time, position=lambda: HERE)
+        async with running(watched, time=time):
+            await until(lambda: len(watched.body) >= 5 * len(FRAME))
+    assert [each.path for each in caster.visits] == ["/", "/NEAR"]
+    assert b"GGA" not in caster.visits[1].head
+
+
+async def test_an_attempt_that_ends_at_once_lets_the_table_speak_before_the_next():
+    """A network caster that closes on whoever does not say where he is."""
+    time = VirtualTime()
+
+    async def script(visit: Visit) -> None:
+        if visit.path == "/":
+            visit.say(table(b"1;1"))
+            return
+        visit.say(ICY)
+        if b"Ntrip-GGA" in visit.head:
+            await feed(visit, time, 5)
+
+    async with playing(script, time) as caster:
+        watched = Watched(spec(caster, gga=GgaPolicy()), time, position=lambda: HERE)
+        async with running(watched, time=time):
+            await until(lambda: len(watched.body) >= 3 * len(FRAME))
+    assert [each.path for each in caster.visits][:3] == ["/MP", "/", "/MP"]
+    assert min(b - a for a, b in pairwise(caster.came_at_s)) >= 10.0
 
 
 async def test_unflagged_mount_is_told_nothing():
@@ -539,6 +610,36 @@ async def test_probe_says_why_nothing_comes(answer, problem):
     assert problem in result.problem
     assert got == b""
     assert "no such mountpoint" in result.table_problem
+
+
+@pytest.mark.parametrize("password", [CANARY, "wrong-one"])
+async def test_probe_answers_a_digest_once(password):
+    challenge = Challenge(scheme="digest", realm="c", nonce="n0nce", qop=("auth",))
+
+    async def script(visit: Visit) -> None:
+        if visit.path == "/":
+            visit.say(table(b"0;0"))
+            return
+        given = visit.head.partition(b"Authorization: ")[2].partition(b"\r\n")[0].decode()
+        reply = read_digest(given)
+        if reply is not None and check_digest(reply, Account("rover", CANARY), method="GET"):
+            visit.say(ICY + FRAME)
+            await forever(visit)
+        else:
+            header = format_digest_challenge(challenge)
+            visit.say(
+                b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: %b\r\n\r\n" % header.encode()
+            )
+
+    async with playing(script) as caster:
+        result, got = await look(caster, account=Account("rover", password))
+    assert [visit.path for visit in caster.visits] == ["/", "/MP", "/MP"]
+    if password == CANARY:
+        assert got == FRAME
+        assert result.cause is None
+    else:
+        assert result.cause == "bad_account"
+    assert CANARY not in repr(result)
 
 
 async def test_probe_tries_the_other_version_after_silence():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,7 +67,37 @@ def test_what_has_perished_is_left_out_but_never_in_the_middle() -> None:
     assert buffer.view(100, 4.0) == b"kept"
     buffer.taken(4, 4.0)
     assert buffer.view(100, 4.0) == b""
-    assert (len(buffer), buffer.state(9.0).stalled_s, buffer.state(9.0).n_drops) == (0, None, 2)
+    state = buffer.state(9.0)
+    assert (len(buffer), state.stalled_s, state.n_drops, state.n_perished) == (0, None, 0, 2)
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.floats(0.0, 3.0), st.integers(0, 12)), max_size=40))
+def test_every_message_is_told_once_what_became_of_it(steps: list[tuple[int, float, int]]) -> None:
+    """And those that are told written are all that went out whole."""
+    buffer, sent, now = WriteBuffer(30), b"", 0.0
+    told: dict[int, bool] = {}
+    messages: dict[int, bytes] = {}
+
+    def teller(number: int) -> Callable[[bool], None]:
+        def done(is_written: bool) -> None:
+            assert number not in told
+            told[number] = is_written
+
+        return done
+
+    for number, (size, pause_s, n_take) in enumerate(steps):
+        now += pause_s
+        if buffer.has_room_for(size, now):
+            messages[number] = bytes([number]) * size
+            buffer.append(messages[number], now, lifetime_s=2.0, done=teller(number))
+        piece = buffer.view(n_take, now) if n_take else b""
+        buffer.taken(len(piece), now)
+        sent += piece
+    buffer.give_up()
+    assert told.keys() == messages.keys()
+    assert not len(buffer)
+    for number, message in messages.items():
+        assert told[number] == (sent.count(message[:1]) == len(message))
 
 
 def test_a_blocked_port_has_room_again_for_what_is_fresh() -> None:

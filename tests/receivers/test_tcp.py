@@ -160,8 +160,11 @@ async def test_a_peer_that_takes_nothing_is_a_stall_and_not_silence() -> None:
             (shot,) = rig.pool.snapshots()
             assert shot.write_drops == 1
             assert shot.write_pending_bytes <= 65536
+            # One buffer empties as a whole: what waits in it counts when it is empty.
+            assert shot.bytes_out <= 20_000 * n_taken - shot.write_pending_bytes
             await caster.reader.readexactly(20_000 * n_taken)
             await rig.until(lambda: rig.pool.snapshots()[0].write_stalled_s is None)
+            assert rig.pool.snapshots()[0].bytes_out == 20_000 * n_taken
 
 
 async def test_a_name_that_does_not_resolve_is_a_reason_to_try_again() -> None:
