@@ -31,7 +31,7 @@ from bdgw.demo.tally import CorrectionTally, Tally
 from bdgw.publish import topics
 from bdgw.publish.subscriber import Message, subscribe
 
-__all__ = ["run_demo"]
+__all__ = ["run_demo", "summarise"]
 
 _READERS_S = 20
 _HOLD_S = 2
@@ -68,6 +68,8 @@ async def run_demo(
         ):
             started = await caster.said("ready")
             await air.said("ready")
+            # Nothing may reach the rover before it has been seen alone.
+            _tell(caster, "silent")
             ports = {"port": _free_port(), "own_port": _free_port(), "mqtt_port": mqtt_port}
             text = configuration(folder=folder, caster_port=started["port"], **ports)
             gateway = Gateway(config.parse(text, name="demo"))
@@ -96,12 +98,13 @@ async def run_demo(
                 for helper in helpers:
                     helper.cancel()
                 await asyncio.wait(helpers)
-    return _summary(tally.summary(truth), corrected, messages)
+    return summarise(tally.summary(truth), corrected, messages)
 
 
-def _summary(
+def summarise(
     fixes: dict[str, Any], corrected: CorrectionTally, messages: MessageTally
 ) -> dict[str, Any]:
+    """Judge: all of it must be right."""
     is_ok = fixes.pop("ok") and corrected.is_ok and messages.is_ok
     proofs = {"corrections_ok": corrected.is_ok, "shortmsg_ok": messages.is_ok}
     return {**fixes, **proofs, "ok": is_ok}
@@ -148,19 +151,25 @@ async def _take(
 async def _play(
     caster: Simulator, corrected: CorrectionTally, seconds: float | None, say: Callable[[str], None]
 ) -> None:
-    """Let the caster fall silent and speak again, so that the rover shows what it is worth."""
+    """Let the caster speak, fall silent and speak again: the rover shows what that is worth."""
+    await corrected.seen_alone.wait()
+    _tell(caster, "none")
     on_s = _ON_S if seconds is None else seconds / 2
     if seconds is not None and seconds - on_s < _FALL_BACK_S:
         return  # too short to see the end of it
     while True:
         await asyncio.sleep(on_s)
         corrected.cut()
-        caster.tell({"mount": BASE_MOUNT, "fault": "silent"})
+        _tell(caster, "silent")
         say(f"The caster falls silent: watch {CORRECTED} fall back.\n")
         await asyncio.sleep(_OFF_S)
         corrected.restored()
-        caster.tell({"mount": BASE_MOUNT, "fault": "none"})
+        _tell(caster, "none")
         say(f"The caster speaks again: watch {CORRECTED} recover.\n")
+
+
+def _tell(caster: Simulator, fault: str) -> None:
+    caster.tell({"mount": BASE_MOUNT, "fault": fault})
 
 
 async def _simulate(
