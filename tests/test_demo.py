@@ -1,4 +1,4 @@
-"""The demo proves what it says: it passes only if every epoch came out once and right."""
+"""The demo proves what it says: it passes only if all that was sent came out once and right."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from bdgw import app, cli
-from bdgw.demo import CorrectionTally, Tally
+from bdgw.demo import CorrectionTally, MessageTally, Tally
 from bdgw.demo import run as demo_run
-from bdgw.demo.scene import SIMULATED
+from bdgw.demo.scene import SHIP_CARD, SIMULATED, TEXTS, rdss_arguments
 from bdgw.publish.durable_outbox import DurableOutbox
 from tests.support.gateway_process import PATIENCE_S, environment
 
@@ -121,6 +121,70 @@ def test_anything_else_does_not(steps: tuple[dict[str, Any] | str, ...]):
     assert not watched(*steps)
 
 
+TEXT = "东海浪高三米"
+
+
+def told(*steps: tuple[str, str], texts: tuple[str, ...] = (TEXT,)) -> bool:
+    tally = MessageTally()
+    for text in texts:
+        tally.sent(text)
+    for name, value in steps:
+        if name == "received":
+            tally.received({"text": value})
+        else:
+            tally.status({"id": name, "state": value})
+    return tally.is_ok
+
+
+def test_a_text_that_arrived_once_and_is_known_to_have_arrived_proves_short_messages():
+    assert told(("a", "queued"), ("received", TEXT), ("a", "on_air"), ("a", "delivered"))
+    assert told(
+        *(("a", "delivered"), ("received", TEXT), ("b", "delivered"), ("received", "二")),
+        texts=(TEXT, "二"),
+    )
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (),
+        (("a", "delivered"),),
+        (("received", TEXT),),
+        (("a", "accepted_by_terminal"), ("received", TEXT)),
+        (("a", "delivered"), ("received", TEXT), ("received", TEXT)),
+        (("a", "delivered"), ("received", TEXT[:-1])),
+        (("a", "delivered"), ("received", TEXT), ("received", "二")),
+        (("a", "delivered"), ("b", "delivered"), ("received", TEXT)),
+    ],
+)
+def test_no_other_end_of_a_short_message_does(steps: tuple[tuple[str, str], ...]):
+    assert not told(*steps)
+
+
+@pytest.mark.parametrize("failing", [None, "fixes", "corrections", "short messages"])
+def test_the_demo_passes_if_all_of_it_does(failing: str | None):
+    fixes, corrected, messages = Tally(), CorrectionTally("r", "net"), MessageTally()
+    if failing != "fixes":
+        fixes.add(FIX)
+    for fix in (ALONE, CORRECTED):
+        if failing != "corrections":
+            corrected.add(fix)
+    messages.sent(TEXT)
+    messages.status({"id": "a", "state": "delivered"})
+    if failing != "short messages":
+        messages.received({"text": TEXT})
+    summary = demo_run.summarise(fixes.summary([ROW]), corrected, messages)
+    assert summary["ok"] is (failing is None)
+    assert summary["corrections_ok"] is (failing != "corrections")
+    assert summary["shortmsg_ok"] is (failing != "short messages")
+
+
+def parted(lines: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, Any]]:
+    """Fixes, events of short messages, and the summary, of what the demo writes."""
+    *shown, summary = [json.loads(line) for line in lines]
+    return [one for one in shown if "fix" in one], [one for one in shown if "id" in one], summary
+
+
 def test_the_demo_ends_by_itself_with_everything_delivered():
     done = subprocess.run(
         [sys.executable, "-m", "bdgw", "demo", "--seconds", "5"],
@@ -131,7 +195,7 @@ def test_the_demo_ends_by_itself_with_everything_delivered():
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    *fixes, summary = [json.loads(line) for line in done.stdout.splitlines()]
+    fixes, events, summary = parted(done.stdout.splitlines())
     # 10 Hz, 1 Hz and 1 Hz for 5 s.
     assert summary == {
         "fixes_expected": 60,
@@ -141,9 +205,18 @@ def test_the_demo_ends_by_itself_with_everything_delivered():
         "wrong_values": 0,
         "not_sent": 0,
         "corrections_ok": True,
+        "shortmsg_ok": True,
         "ok": True,
     }
     assert len(fixes) == 60
+    (received,) = [one for one in events if "from" in one]
+    assert (received["gw"], received["peer"], received["text"]) == ("ship", "demo", TEXTS[0])
+    statuses = [one for one in events if "state" in one]
+    assert {(one["gw"], one["key"], one["to"]) for one in statuses} == {
+        ("demo", "mqtt/demo-1", SHIP_CARD)
+    }
+    states = list(dict.fromkeys(one["state"] for one in statuses))
+    assert states == ["accepted", "queued", "on_air", "accepted_by_terminal", "delivered"]
     assert {fix["dev"] for fix in fixes} == {"rover-1", "rover-2", "buoy-7"}
     assert "mosquitto_sub -h 127.0.0.1 -p " in done.stderr
 
@@ -168,4 +241,26 @@ def test_a_lost_fix_and_a_damaged_line_fail_the_demo(
     summary = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert summary["lost"] == 1
     assert summary["wrong_values"] + summary["not_sent"] >= 1
+    assert not summary["ok"]
+
+
+def test_a_lost_short_message_fails_the_demo(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """The terminal takes it, the satellite loses it: as far as the sender can see, it went out."""
+    monkeypatch.setattr(
+        demo_run, "rdss_arguments", lambda folder: [*rdss_arguments(folder), "--loss", "1.0"]
+    )
+    monkeypatch.setattr(demo_run, "SIMULATED", SIMULATED[2:3])
+    monkeypatch.setattr(demo_run, "_LAST_WORD_S", 3.0)
+    monkeypatch.setattr(sys, "argv", ["bdgw", "demo", "--seconds", "1"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    _, events, summary = parted(capsys.readouterr().out.splitlines())
+    assert [one["state"] for one in events if "state" in one][-1] == "accepted_by_terminal"
+    assert not [one for one in events if "from" in one]
+    assert summary["fixes_received"] == 1
+    assert not summary["lost"]
+    assert not summary["shortmsg_ok"]
     assert not summary["ok"]

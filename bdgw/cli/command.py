@@ -81,16 +81,23 @@ def demo(
 ) -> None:
     """Run broker, simulator, gateway and subscriber on this machine and show what arrives."""
     from bdgw.demo import run_demo
-    from bdgw.live import fix_table
+    from bdgw.live import live_screen
     from bdgw.log import set_up_logging
 
     set_up_logging("console", "error")
     summary: dict[str, Any] = {}
 
     async def play(stop: asyncio.Event) -> None:
-        with fix_table(is_terminal=sys.stdout.isatty(), write=print_json) as show:
+        with live_screen(is_terminal=sys.stdout.isatty(), write=print_json) as screen:
             summary.update(
-                await run_demo(seconds=seconds, mqtt_port=port, show=show, say=say, stop=stop)
+                await run_demo(
+                    seconds=seconds,
+                    mqtt_port=port,
+                    show=screen.fix,
+                    show_message=screen.message,
+                    say=say,
+                    stop=stop,
+                )
             )
 
     run_until_signal(play)

@@ -1,4 +1,4 @@
-"""What the demo is made of: the simulated caster and devices, and the gateway's configuration."""
+"""What the demo is made of: simulated caster, devices and terminals, and both configurations."""
 
 from __future__ import annotations
 
@@ -7,12 +7,19 @@ __all__ = [
     "CORRECTED",
     "CORRECTION",
     "GATEWAY",
+    "SHIP",
+    "SHIP_CARD",
     "SIMULATED",
+    "TEXTS",
     "caster_arguments",
     "configuration",
+    "rdss_arguments",
+    "ship_configuration",
 ]
 
 GATEWAY = "demo"
+SHIP = "ship"
+"""The other gateway, which only the satellites reach."""
 CORRECTION = "net"
 CORRECTED = "rover-1"
 """The rover whose quality is watched."""
@@ -34,6 +41,20 @@ SIMULATED = (
     "name=base-1,kind=base,port=pty:{folder}/base-1,rate_hz=1,lat_deg=31.31,lon_deg=121.51,"
     "station=7,msm=7,position_every_s=2",
 )
+SHORE_CARD, SHIP_CARD = 412_001, 312_345
+TEXTS = (
+    # One after the other; with an end, only the first one.
+    "东海浪高三米，请即回港避风。",
+    "收到请回复，补给船明早六点到。",
+    "三号浮标电池电压偏低，请检查。",
+)
+TERMINALS = (
+    # Two families, so that the text goes from one terminal language to another.
+    f"name=shore,family=bd3,port=pty:{{folder}}/rdss-shore,address={SHORE_CARD},interval_s=60",
+    f"name=ship,family=bd2-2.1,port=pty:{{folder}}/rdss-ship,address={SHIP_CARD},interval_s=60",
+)
+_SPEED = "20"
+"""A card that may send once a minute may send every 3 s, so that a short demo shows all of it."""
 _CONFIG = """
 [gateway]
 id = "{gateway}"
@@ -79,6 +100,32 @@ epoch = 2000.0
 id = "buoy-7"
 url = "tcp-listen://127.0.0.1:{port}"
 match = {{ registration_line = "DTU-0007" }}
+[[device]]
+id = "rdss-1"
+url = "serial://{folder}/rdss-shore"
+role = "terminal"
+family = "bd3"
+[shortmsg]
+receipt_batch_s = 0.5
+peers = [{{ name = "{ship}", addresses = [{ship_card}] }}]
+"""
+_SHIP_CONFIG = """
+[gateway]
+id = "{ship}"
+state_dir = "{folder}/ship"
+[broker]
+url = "embedded"
+listen = "127.0.0.1:0"
+[log]
+level = "warning"
+[[device]]
+id = "rdss-1"
+url = "serial://{folder}/rdss-ship"
+role = "terminal"
+family = "bd2-2.1"
+[shortmsg]
+receipt_batch_s = 0.5
+peers = [{{ name = "{gateway}", addresses = [{shore_card}] }}]
 """
 
 
@@ -88,6 +135,19 @@ def caster_arguments() -> list[str]:
     return ["caster", "--mount", mount, "--control", "-"]
 
 
+def rdss_arguments(folder: object) -> list[str]:
+    """Give the simulator's arguments for the terminals and the satellites between them."""
+    arguments = ["rdss", "--speed", _SPEED]
+    for terminal in TERMINALS:
+        arguments += ["--terminal", terminal.format(folder=folder)]
+    return arguments
+
+
 def configuration(**values: object) -> str:
     """Give the gateway's configuration with folder and ports filled in."""
-    return _CONFIG.format(gateway=GATEWAY, **values)
+    return _CONFIG.format(gateway=GATEWAY, ship=SHIP, ship_card=SHIP_CARD, **values)
+
+
+def ship_configuration(folder: object) -> str:
+    """Give the other gateway's configuration."""
+    return _SHIP_CONFIG.format(gateway=GATEWAY, ship=SHIP, shore_card=SHORE_CARD, folder=folder)

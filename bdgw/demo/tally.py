@@ -80,7 +80,7 @@ class CorrectionTally:
     def __init__(self, device: str, correction: str) -> None:
         self._device = device
         self._correction = correction
-        self._was_alone = False
+        self.seen_alone = asyncio.Event()
         self._was_fixed = False
         self._is_cut = False
         self._is_proven = True
@@ -92,13 +92,15 @@ class CorrectionTally:
         if fix["dev"] != self._device:
             return
         if fix["fix"] == "single":
-            self._was_alone = True
+            self.seen_alone.set()
             self._is_proven = self._is_proven or self._is_cut
             return
         corr = fix.get("corr", {})
         is_ours = corr.get("name") == self._correction and "age_s" in corr
         self._has_stranger = self._has_stranger or not is_ours
-        self._was_fixed = self._was_fixed or (self._was_alone and fix["fix"] == "rtk_fixed")
+        self._was_fixed = self._was_fixed or (
+            self.seen_alone.is_set() and fix["fix"] == "rtk_fixed"
+        )
 
     def cut(self) -> None:
         """The caster has fallen silent, for long enough to see the end of it."""
