@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -33,14 +34,20 @@ _TICK_S = 0.25
 
 
 async def table_lines(
-    address: CasterAddress, *, account: Account | None, version: NtripVersion | None
+    address: CasterAddress,
+    *,
+    account: Account | None,
+    version: NtripVersion | None,
+    ssl_context: ssl.SSLContext | None = None,
 ) -> list[dict[str, Any]]:
     """Fetch a sourcetable: one value a record, then one with the counts.
 
     Raises:
         LinkError: no table came, with the reason in plain words.
     """
-    table = await fetch_sourcetable(address, clock=SystemClock(), account=account, version=version)
+    table = await fetch_sourcetable(
+        address, clock=SystemClock(), account=account, version=version, ssl_context=ssl_context
+    )
     return list(_lines(table))
 
 
@@ -74,6 +81,7 @@ async def probe_mount(
     account: Account | None,
     position: Fix | None,
     version: NtripVersion | None,
+    ssl_context: ssl.SSLContext | None = None,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Watch a mountpoint and tell which dialect its caster speaks, what comes, and what lacks."""
@@ -108,6 +116,7 @@ async def probe_mount(
             position=position,
             gga=GgaPolicy(when=GgaWhen.ALWAYS if position is not None else GgaWhen.AUTO),
             version=version,
+            ssl_context=ssl_context,
             on_progress=say,
         )
     finally:

@@ -31,6 +31,9 @@ PasswordEnv = Annotated[
     str | None, typer.Option(help="environment variable that holds the password")
 ]
 PasswordFile = Annotated[Path | None, typer.Option(help="file that holds the password")]
+CaFile = Annotated[
+    Path | None, typer.Option(help="PEM file: who signed the caster's certificate (ntrips://)")
+]
 Version = Annotated[str, typer.Option(help="NTRIP version to ask in: auto, 1 or 2")]
 
 
@@ -41,10 +44,12 @@ def sourcetable(
     user: User = None,
     password_env: PasswordEnv = None,
     password_file: PasswordFile = None,
+    ca_file: CaFile = None,
     version: Version = "auto",
 ) -> None:
     """Print a caster's sourcetable, one record a line."""
     from bdgw.ntrip.address import parse_caster_url
+    from bdgw.plan.trust import trust_of
     from bdgw.probe import table_lines
 
     try:
@@ -53,7 +58,14 @@ def sourcetable(
         raise typer.BadParameter(str(error)) from None
     account = _account(user, password_env, password_file)
     try:
-        lines = asyncio.run(table_lines(address, account=account, version=_version(version)))
+        lines = asyncio.run(
+            table_lines(
+                address,
+                account=account,
+                version=_version(version),
+                ssl_context=trust_of("--ca-file", ca_file),
+            )
+        )
     except LinkError as error:
         raise UnavailableError(f"{address}: {error}") from None
     for line in lines:
@@ -68,6 +80,7 @@ def probe(
     user: User = None,
     password_env: PasswordEnv = None,
     password_file: PasswordFile = None,
+    ca_file: CaFile = None,
     at: Annotated[
         str | None, typer.Option(metavar="LAT,LON[,HEIGHT]", help="position to tell the caster")
     ] = None,
@@ -78,6 +91,7 @@ def probe(
     Exit status 69 where no valid frame came.
     """
     from bdgw.ntrip.address import parse_caster_url
+    from bdgw.plan.trust import trust_of
     from bdgw.probe import probe_mount
 
     try:
@@ -94,6 +108,7 @@ def probe(
             account=_account(user, password_env, password_file),
             position=_position(at),
             version=_version(version),
+            ssl_context=trust_of("--ca-file", ca_file),
             say=lambda text: say(f"{text}\n"),
         )
     )

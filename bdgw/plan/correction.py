@@ -59,7 +59,7 @@ def correction_tls(correction: CorrectionConfig) -> ssl.SSLContext | None:
     Raises:
         ConfigError: the file is missing or holds no certificate.
     """
-    return trust_of(f"correction {correction.name!r}", correction.ca_file)
+    return trust_of(f"correction {correction.name!r}: ca_file", correction.ca_file)
 
 
 def _local(correction: CorrectionConfig) -> SourceSpec:

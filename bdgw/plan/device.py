@@ -73,7 +73,7 @@ def device_specs(config: Config) -> list[DeviceSpec]:
                     match=None if device.match is None else _match(device.match),
                     silence_s=_silence_s(device),
                     account=account_of(owner, device.username, device.password),
-                    ssl_context=trust_of(owner, device.ca_file),
+                    ssl_context=trust_of(f"{owner}: ca_file", device.ca_file),
                 )
             )
         except ValueError as error:

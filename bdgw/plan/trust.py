@@ -10,8 +10,10 @@ from bdgw.errors import ConfigError
 __all__ = ["trust_of"]
 
 
-def trust_of(owner: str, ca_file: Path | None) -> ssl.SSLContext | None:
+def trust_of(key: str, ca_file: Path | None) -> ssl.SSLContext | None:
     """Read who must have signed a caster's certificate; None for the system's authorities.
+
+    ``key`` is how an error names the setting.
 
     Raises:
         ConfigError: the file is missing or holds no certificate.
@@ -21,4 +23,4 @@ def trust_of(owner: str, ca_file: Path | None) -> ssl.SSLContext | None:
     try:
         return ssl.create_default_context(cafile=str(ca_file))
     except OSError as error:
-        raise ConfigError(f"{owner}: ca_file = {str(ca_file)!r}: {error}") from None
+        raise ConfigError(f"{key} = {str(ca_file)!r}: {error}") from None

@@ -28,6 +28,7 @@ MOUNTS = (
     MountSpec(name="PRIV", authentication="basic", **SOON),
     MountSpec(name="VRS", is_virtual=True, needs_gga=True, **SOON),
     MountSpec(name="PAGE", dialect="html", **SOON),
+    MountSpec(name="DIGEST", authentication="digest", **SOON),
     MountSpec(
         name="LESS", details="1074(0.2),1005(0.4),1230(0.4)", position_every_s=0, rate_hz=5.0
     ),
@@ -48,7 +49,8 @@ class Done:
 class Thread:
     """A simulated caster with an event loop of its own, beside the command's."""
 
-    def __init__(self) -> None:
+    def __init__(self, **more: Any) -> None:
+        self._more = more
         self.events: list[dict[str, Any]] = []
         self.caster: SimCaster | None = None
         self._loop = asyncio.new_event_loop()
@@ -78,7 +80,7 @@ class Thread:
         self._loop.run_until_complete(self._serve())
 
     async def _serve(self) -> None:
-        spec = CasterSpec(mounts=MOUNTS, accounts={"crew": PASSWORD})
+        spec = CasterSpec(mounts=MOUNTS, accounts={"crew": PASSWORD}, **self._more)
         async with SimCaster(spec, say=self.events.append) as self.caster:
             self._is_up.set()
             await self._stop.wait()
@@ -195,6 +197,38 @@ def test_the_account_comes_from_a_file(caster, tmp_path):
     done = probed(caster, "PRIV", "--user", "crew", "--password-file", str(file))
     assert done.code == 0
     assert done.lines[0]["ok"] is True
+
+
+def test_digest_is_answered_once_and_a_wrong_password_is_said(caster, tmp_path):
+    file = tmp_path / "password"
+    file.write_text(PASSWORD)
+    n_before = len(caster.events)
+    right = probed(caster, "DIGEST", "--user", "crew", "--password-file", str(file))
+    wrong = probed(caster, "DIGEST", "--user", "crew", "--password-env", "BDGW_TEST_WRONG")
+    assert (right.code, wrong.code) == (0, 69)
+    assert right.lines[0]["ok"] is True
+    assert "does not accept this user name and password" in wrong.lines[0]["problem"]
+    asked = [e["credentials"] for e in caster.events[n_before:] if e.get("mount") == "DIGEST"
+             and e["event"] == "request"]  # fmt: skip
+    assert asked == ["basic", "digest"] * 2
+
+
+def test_a_caster_with_its_own_authority_is_looked_at(tmp_path, certificates):
+    cert, key = certificates.server("good")
+    secure = Thread(tls_port=0, certificate=cert, key=key)
+    secure.start()
+    try:
+        assert secure.caster is not None
+        url = f"ntrips://localhost:{secure.caster.tls_port}"
+        trusted = bdgw("sourcetable", url, "--ca-file", certificates.ca)
+        stream = bdgw("probe", f"{url}/GOOD", "--seconds", 1, "--ca-file", certificates.ca)
+        doubted = bdgw("sourcetable", url)
+        absent = bdgw("sourcetable", url, "--ca-file", tmp_path / "none.pem")
+    finally:
+        secure.stop()
+    assert (trusted.code, stream.code, doubted.code, absent.code) == (0, 0, 69, 78)
+    assert "not signed by a known authority" in doubted.errors
+    assert f"--ca-file = '{tmp_path / 'none.pem'}'" in absent.errors
 
 
 def test_the_position_that_is_given_is_told_to_the_caster(caster):
