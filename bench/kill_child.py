@@ -1,8 +1,8 @@
 """A gateway that is killed: the real service on a real ledger file, its terminals at a socket.
 
 Run as a program: ``kill_child.py LEDGER SOCKET MODE``. A line on stdin begins a life, forked so
-that it begins at once; it connects to the socket and answers requests until somebody kills it, and
-``dead`` on stdout follows. MODE ``careless`` answers and sends before the disk has it. Time comes
+that it begins at once; it connects to the socket and answers requests until somebody kills it. The
+next line buries it, and ``dead`` on stdout follows: before that its process id is nobody else's. MODE ``careless`` answers and sends before the disk has it. Time comes
 with the requests, and each life has a monotonic clock of its own.
 """
 
@@ -176,14 +176,15 @@ async def live(path: str, address: str, *, is_careless: bool) -> None:
 
 
 def main() -> None:
-    """Fork a life for every line, and say when it is dead."""
+    """Fork a life for every other line, and bury it at the next."""
     path, address, mode = sys.argv[1:]
-    for _line in sys.stdin:
+    while sys.stdin.readline():
         pid = os.fork()
         if pid == 0:
             asyncio.run(live(path, address, is_careless=mode == "careless"))
             os._exit(1)
         os.write(1, f"{pid}\n".encode())
+        sys.stdin.readline()
         os.waitpid(pid, 0)
         os.write(1, b"dead\n")
 

@@ -298,7 +298,10 @@ class _Lives:
 
     def _dead(self) -> None:
         assert self._child.stdout is not None
+        assert self._child.stdin is not None
         self._link.close()
+        self._child.stdin.write("bury\n")
+        self._child.stdin.flush()
         line = self._child.stdout.readline()
         assert line == "dead\n", line
 

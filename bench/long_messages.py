@@ -27,7 +27,7 @@ __all__ = ["Passage", "run", "send"]
 
 INTERVAL_S, MARGIN_S = 60, 2.0
 SLOT_S = INTERVAL_S + MARGIN_S
-SEEDS, QUICK_SEEDS = 25, 3
+SEEDS, QUICK_SEEDS = 25, 4
 TARGET_LOSS, TARGET = 0.2, 1.15
 SHIP, SHORE, HANDSET = 175607, 210001, 300001
 N_SINGLE = 60
@@ -66,7 +66,7 @@ def sides(loss: float, seed: object) -> tuple[Yard, Side, Side]:
         )
         for name, family, address, other in (
             ("ship", Family.BD1, SHIP, SHORE),
-            ("shore", Family.BD2, SHORE, SHIP),
+            ("shore", Family.BD1, SHORE, SHIP),
         )
     ]
     yard.run(_WARM_UP_S)
