@@ -123,7 +123,12 @@ class Yard:
 
     def utc_ns(self) -> int:
         """The clock of all hosts."""
-        return UTC0_NS + round(self.now * 1e9)
+        return self.utc_ns_at(self.now)
+
+    @staticmethod
+    def utc_ns_at(at_s: float) -> int:
+        """The same at another time."""
+        return UTC0_NS + round(at_s * 1e9)
 
     def run(self, seconds: float) -> None:
         """Let time pass, waking for what is due and for nothing else."""

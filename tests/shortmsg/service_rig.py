@@ -10,6 +10,7 @@ import heapq
 import itertools
 import math
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from bdgw.shortmsg import terminal_event as says
@@ -52,6 +53,8 @@ class Air:
         self.gateways: dict[int, tuple[Gateway, str]] = {}
         """Where each card is."""
         self.log: list[tuple[float, int, OutgoingFrame]] = []
+        self.n_sent: Counter[str] = Counter()
+        """Transmissions by message."""
         self.too_early = 0
         self.arrived: set[str] = set()
         """The messages of which something came out of a terminal."""
@@ -66,6 +69,8 @@ class Air:
 
     def transmit(self, sender: int, frame: OutgoingFrame, message_id: str | None) -> None:
         self.log.append((self.now, sender, frame))
+        if message_id is not None:
+            self.n_sent[message_id] += 1
         copies = 0 if self.rng.random() < self.loss else 1
         copies += self.rng.random() < self.repeat
         for _ in range(copies):
@@ -111,11 +116,13 @@ class Air:
                 heapq.heappop(self._queue)[2]()
         raise AssertionError("time does not pass")
 
-    def closest_s(self) -> float:
-        """The smallest time between two transmissions of one card."""
+    def closest_s(self, address: int | None = None) -> float:
+        """The smallest time between two transmissions of one card, or of this one."""
         by_card: dict[int, list[float]] = {}
         for at_s, sender, _ in self.log:
             by_card.setdefault(sender, []).append(at_s)
+        if address is not None:
+            by_card = {address: by_card.get(address, [])}
         gaps = [b - a for times in by_card.values() for a, b in itertools.pairwise(sorted(times))]
         return min(gaps, default=float("inf"))
 
@@ -190,7 +197,9 @@ class Gateway:
         self._collect()
 
     def submit(self, to: int, text: str | None = None, **more: object) -> Receipt | Refusal:
-        submission = Submission(to=to, text=text, **more)  # type: ignore[arg-type]
+        return self.hand_in(Submission(to=to, text=text, **more))  # type: ignore[arg-type]
+
+    def hand_in(self, submission: Submission) -> Receipt | Refusal:
         answer = self.service.submit(submission, now=self.air.now)
         if isinstance(answer, Receipt):
             assert answer.durable.is_durable

@@ -9,18 +9,22 @@ from __future__ import annotations
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from msgspec import structs
 
 from bdgw.errors import BdgwError
 from bdgw.shortmsg.budget import Priority
 from bdgw.shortmsg.message import FINAL_STATES, Message, State
-from bdgw.shortmsg.outgoing import Peer, Receipt
+from bdgw.shortmsg.outgoing import Peer, Receipt, Refusal, RefusalCause, Submission
 from bdgw.shortmsg.service import ServiceSpec
+from bdgw.shortmsg.terminal_event import StatusChanged
+from bdgw.shortmsg.terminal_health import TerminalStatus
 from bdgw.shortmsg.vocabulary import Family
 from tests.shortmsg.service_rig import Air, Gateway, card
 
 SHIP_CARDS = (175607, 175608)
 SHORE_CARD = 210001
 HANDSET = 300001
+INTERVALS_S = {SHIP_CARDS[0]: 60, SHIP_CARDS[1]: 40, SHORE_CARD: 60}
 SIDES = st.sampled_from(["ship", "shore"])
 
 
@@ -47,6 +51,8 @@ class TwoGateways(RuleBasedStateMachine):
         self.shore.insert("t1", card(SHORE_CARD))
         self.n = 0
         self.texts: dict[str, str] = {}
+        self.keyed: list[tuple[str, str, Submission]] = []
+        """Side, id, and what was submitted under a key."""
         self.finals: dict[str, State] = {}
 
     def gateways(self) -> tuple[Gateway, Gateway]:
@@ -64,25 +70,48 @@ class TwoGateways(RuleBasedStateMachine):
         valid_s=st.sampled_from([None, None, 200.0, 3000.0]),
         key=st.sampled_from([None, None, "position"]),
         n_repeats=st.integers(0, 1),
+        is_keyed=st.booleans(),
     )
     def submit(
-        self, side, to_handset, n_characters, twin, priority, valid_s, key, n_repeats
+        self, side, to_handset, n_characters, twin, priority, valid_s, key, n_repeats, is_keyed
     ) -> None:
         gateway = getattr(self, side)
         to = HANDSET if to_handset else SHORE_CARD if side == "ship" else SHIP_CARDS[self.n % 2]
         self.n += not twin
         text = f"{self.n}" + "文" * n_characters
-        answer = gateway.submit(
-            to,
-            text,
+        submission = Submission(
+            to=to,
+            text=text,
             priority=priority,
             valid_s=valid_s,
             supersede_key=key,
             n_repeats=n_repeats,
+            idempotency_key=f"key {len(self.keyed)}" if is_keyed else None,
         )
+        answer = gateway.hand_in(submission)
         if isinstance(answer, Receipt):
             self.texts[answer.id] = text
+            if is_keyed:
+                self.keyed.append((side, answer.id, submission))
             assert answer.t_send_s is None or answer.t_send_s >= self.air.now
+
+    @precondition(lambda self: self.keyed)
+    @rule(pick=st.integers(0, 1000), is_other=st.booleans())
+    def submit_again(self, pick, is_other) -> None:
+        side, message_id, submission = self.keyed[pick % len(self.keyed)]
+        if is_other:
+            submission = structs.replace(submission, text="别的")
+        answer = getattr(self, side).hand_in(submission)
+        if is_other:
+            assert isinstance(answer, Refusal)
+            assert answer.cause is RefusalCause.KEY_CONFLICT
+        else:
+            assert isinstance(answer, Receipt)
+            assert (answer.id, answer.is_repeat) == (message_id, True)
+
+    @rule(side=SIDES, status=st.sampled_from([TerminalStatus.SUPPRESSED, TerminalStatus.READY]))
+    def terminal_status(self, side, status) -> None:
+        getattr(self, side).tell("t1", StatusChanged(status=status, reason=""))
 
     @rule(seconds=st.sampled_from([0.5, 2.0, 10.0, 61.0, 300.0, 2000.0]))
     def pass_time(self, seconds) -> None:
@@ -132,7 +161,8 @@ class TwoGateways(RuleBasedStateMachine):
     @invariant()
     def never_inside_an_interval(self) -> None:
         assert self.air.too_early == 0
-        assert self.air.closest_s() >= 40.0
+        for address, interval_s in INTERVALS_S.items():
+            assert self.air.closest_s(address) >= interval_s
 
     @invariant()
     def one_outcome_and_it_stands(self) -> None:
@@ -155,10 +185,12 @@ class TwoGateways(RuleBasedStateMachine):
     def what_is_not_repeatable_is_sent_once(self) -> None:
         for _, message in self.messages():
             is_plain = message.air_number is None or message.air_number > 0xFFFF
-            if is_plain and message.units and '"n_repeats"' not in message.submission.options:
-                gone = [unit for unit in message.units if unit.has_gone]
-                assert all(unit.card for unit in gone)
+            if is_plain and '"n_repeats"' not in message.submission.options:
                 assert message.n_possibly_sent + message.n_units_accepted <= 1
+                assert self.air.n_sent[message.id] <= 1
+            # One more is in flight at most; all others are in the ledger as sent or possibly so.
+            n_known = sum(unit.n_sends for unit in message.units)
+            assert self.air.n_sent[message.id] <= n_known
 
     def teardown(self) -> None:
         """The weather clears, the cards are in: everything comes to its end."""
@@ -166,6 +198,7 @@ class TwoGateways(RuleBasedStateMachine):
         self.air.delay_s = lambda: 2.0
         for side in self.gateways():
             side.answer = lambda _: "accept"
+            side.tell("t1", StatusChanged(status=TerminalStatus.READY, reason=""))
         self.put_in("t1", 0)
         self.put_in("t2", 1)
         self.air.run(4 * 86400.0)
