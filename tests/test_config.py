@@ -21,6 +21,7 @@ from tests.publish.brokers import free_port
 from tests.support.gateway_process import ROOT, environment
 
 CANARY = "canary-5b1f-do-not-show"
+FLEET_KEYS = "1 c5eb652b616c886a40d3778c31848cd2"
 SHIPPED = sorted(ROOT.joinpath("configs").glob("*.toml"))
 BASE = '[gateway]\nid = "yp-01"\nstate_dir = "/var/lib/bdgw"\n'
 EMBEDDED = BASE + '[broker]\nurl = "embedded"\n'
@@ -37,11 +38,16 @@ def a_device(*lines: str, url: str = "serial:///dev/ttyUSB0?baud=115200") -> str
     return EMBEDDED + device("rover-1", url, *lines)
 
 
+def a_terminal(*lines: str) -> str:
+    return a_device('role = "terminal"') + "\n".join(["[shortmsg]", *lines, ""])
+
+
 # Shipped files
 
 
 @pytest.fixture
 def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BDGW_FLEET_KEYS", FLEET_KEYS)
     for name in (
         "BDGW_MQTT_PASSWORD",
         "BDGW_TOKEN_DASHBOARD",
@@ -68,6 +74,7 @@ def test_every_shipped_file_passes_the_check(path: Path, secrets):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert CANARY not in done.stdout
+    assert FLEET_KEYS not in done.stdout
 
 
 def test_the_full_example_shows_every_key(secrets):
@@ -98,10 +105,28 @@ def keys_of(model: type[BaseModel]) -> set[str]:
         (API.replace("listen", "lisen"), ["api.lisen: unknown key", "did you mean 'listen'?"]),
         (EMBEDDED + "[[devcie]]\n", ["devcie: unknown key", "did you mean 'device'?"]),
         (EMBEDDED + "[quux]\n", ["quux: unknown key; known: gateway, broker, api"]),
-        (a_device('role = "radio"'), ["device[1].role = 'radio'", "'receiver'", "'terminal'"]),
-        (a_device('role = "terminal"\nframe = "WGS84"'), ["frame: not for a terminal"]),
-        (a_device('family = "bd3"'), ['family is for role = "terminal" only']),
-        (EMBEDDED + "[shortmsg]\n", ['no device has role = "terminal"']),
+        (a_device('role = "rover"'), ["device[1].role = 'rover'", "'receiver'", "'terminal'"]),
+        (a_device('family = "bd3"'), ["device[1]", "family is for role"]),
+        (a_device('role = "terminal"', 'frame = "CGCS2000"'), ["frame: not for a terminal"]),
+        (a_device('role = "terminal"', 'family = "bd9"'), ["device[1].family = 'bd9'", "'bd3'"]),
+        (a_device('role = "terminal"', url="udp-listen://:9000"), ["a terminal is on serial://"]),
+        (EMBEDDED + "[shortmsg]\n", ["shortmsg: no device has role"]),
+        (a_terminal("receipt_batchs = 1.0"), ["shortmsg.receipt_batchs", "'receipt_batch_s'"]),
+        (
+            a_terminal('permissions = [{ commands = ["stop"], senders = [0] }]'),
+            ["shortmsg.permissions[1].senders[1]", "greater than or equal to 1"],
+        ),
+        (
+            a_terminal('permissions = [{ commands = ["stop"], senders = [7] }]'),
+            ["shortmsg.permissions[1]", "must say that it accepts unsealed"],
+        ),
+        (a_terminal("keep_bytes = 1"), ["shortmsg.keep_bytes = 1", "1048576"]),
+        (
+            a_terminal(
+                'peers = [{ name = "a", addresses = [7] }, { name = "b", addresses = [7] }]'
+            ),
+            ["peer 'b': address 7 is also of 'a'"],
+        ),
         (a_device("silence_s = 0"), ["device[1].silence_s = 0", "greater than 0"]),
         (a_device("silence_s = nan"), ["device[1].silence_s = nan"]),
         (a_device("epoch = 2000.0"), ["device[1]", "epoch needs frame"]),

@@ -14,6 +14,7 @@ from bdgw.demo import CorrectionTally, MessageTally, Tally
 from bdgw.demo import run as demo_run
 from bdgw.demo.scene import SHIP_CARD, SIMULATED, TEXTS, rdss_arguments
 from bdgw.publish.durable_outbox import DurableOutbox
+from tests.app.rig import schema
 from tests.support.gateway_process import PATIENCE_S, environment
 
 ROW = {
@@ -212,6 +213,14 @@ def test_the_demo_ends_by_itself_with_everything_delivered():
     (received,) = [one for one in events if "from" in one]
     assert (received["gw"], received["peer"], received["text"]) == ("ship", "demo", TEXTS[0])
     statuses = [one for one in events if "state" in one]
+    for kind, ones in (
+        ("received", [received]),
+        ("status", statuses),
+        ("reply", [one for one in events if "result" in one]),
+    ):
+        assert ones
+        for one in ones:
+            schema(f"shortmsg_{kind}").validate(one)
     assert {(one["gw"], one["key"], one["to"]) for one in statuses} == {
         ("demo", "mqtt/demo-1", SHIP_CARD)
     }

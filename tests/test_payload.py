@@ -29,7 +29,9 @@ def at(day: dt.date, second: float = 0.0) -> int:
 
 def test_every_schema_is_one():
     names = sorted(path.name for path in SCHEMAS.glob("*.schema.json"))
-    assert names == [f"{n}.schema.json" for n in ("alarm", "connection", "fix", "health", "sky")]
+    messages = [f"shortmsg_{kind}" for kind in ("command", "received", "reply", "status")]
+    kinds = ["alarm", "connection", "fix", "health", *messages, "sky"]
+    assert names == [f"{kind}.schema.json" for kind in kinds]
     for name in names:
         schema(name.removesuffix(".schema.json"))
 
