@@ -210,6 +210,7 @@ class Drill(RuleBasedStateMachine):
     @precondition(lambda self: self.plan is not None)
     @rule()
     def fail_commit(self):
+        assert self.plan is not None
         self.book.shelf.failed(self.plan)
         self.book.storage_error = "full"
         self.plan = None
@@ -302,6 +303,6 @@ class TightDrill(Drill):
 
 
 TestDrill = Drill.TestCase
-TestDrill.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+TestDrill.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestTightDrill = TightDrill.TestCase
-TestTightDrill.settings = settings(max_examples=80, stateful_step_count=50, deadline=None)
+TestTightDrill.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
