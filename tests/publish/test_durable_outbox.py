@@ -197,7 +197,7 @@ async def test_room_is_kept_by_giving_up_the_oldest_fixes_and_no_alarm(tmp_path)
 async def test_bytes_on_the_disk_are_bounded_too(tmp_path):
     outbox = opened(tmp_path / "outbox.db", bounds=Bounds(max_bytes=200_000))
     rng = random.Random(SEED)
-    for turn in range(60):
+    for _turn in range(60):
         for _ in range(20):
             outbox.put(
                 topic="h", payload=rng.randbytes(500), lane=Lane.HISTORY, now_s=time.monotonic()
@@ -206,7 +206,7 @@ async def test_bytes_on_the_disk_are_bounded_too(tmp_path):
     await until(lambda: held(outbox).unsafe == 0 and not held(outbox).is_over_bound, "room")
     size = (tmp_path / "outbox.db").stat().st_size
     assert held(outbox).stored_bytes <= 200_000
-    assert size < 600_000, turn
+    assert size < 600_000
     await outbox.close()
 
 
