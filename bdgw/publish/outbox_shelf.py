@@ -325,10 +325,7 @@ class Shelf:
     def _drafts(
         self, now_s: float, flying: Mapping[int, Entry], *, is_all: bool
     ) -> Sequence[Draft]:
-        if is_all:
-            ordinary = list(self._unwritten.values())
-        else:
-            ordinary = self._due(now_s, flying)
+        ordinary = list(self._unwritten.values()) if is_all else self._due(now_s, flying)
         drafts = []
         for waiting, entries, is_urgent in (
             (self._unwritten_urgent, list(self._unwritten_urgent.values()), True),
