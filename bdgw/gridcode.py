@@ -7,8 +7,6 @@ the equator in every hemisphere, so a code of fewer levels is a prefix of one of
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 __all__ = ["CELL_SIZE_M", "encode_2d", "level_for_accuracy"]
 
 _UNITS_PER_DEGREE = 3600 * 2048
@@ -42,8 +40,8 @@ def encode_2d(lat_deg: float, lon_deg: float, level: int) -> str:
     if not abs(lat_deg) < _POLAR_LIMIT_DEG or not abs(lon_deg) <= 180:
         raise ValueError(f"{lat_deg}, {lon_deg} has no code in the non-polar scheme")
     # A cell of level 10 is 1.5 cm: binary fractions are taken exactly, or points fall next door.
-    column = int(abs(Fraction(lon_deg)) * _UNITS_PER_DEGREE)
-    row = int(abs(Fraction(lat_deg)) * _UNITS_PER_DEGREE)
+    column = _units(lon_deg)
+    row = _units(lat_deg)
     column = min(column, 180 * _UNITS_PER_DEGREE - 1)
     width, height = 6 * _UNITS_PER_DEGREE, 4 * _UNITS_PER_DEGREE
     zone, column = divmod(column, width)
@@ -57,3 +55,8 @@ def encode_2d(lat_deg: float, lon_deg: float, level: int) -> str:
         b, row = divmod(row, height)
         code += _DIGITS[2 * b + a] if depth in _Z_ORDER_LEVELS else _DIGITS[a] + _DIGITS[b]
     return code
+
+
+def _units(angle_deg: float) -> int:
+    numerator, denominator = abs(angle_deg).as_integer_ratio()
+    return numerator * _UNITS_PER_DEGREE // denominator

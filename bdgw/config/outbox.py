@@ -18,8 +18,8 @@ class OutboxConfig(Section):
     max_items: Annotated[int, Field(ge=10)] = 10_000_000
     max_age_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 7 * 86_400.0
     """Counted while the gateway runs, so that no clock step can empty the outbox."""
-    commit_interval_ms: Annotated[float, Field(ge=1, le=10_000)] = 50.0
-    """What a power cut may take of live fixes, at most, and one commit."""
+    commit_interval_ms: Annotated[float, Field(ge=1, le=10_000)] = 100.0
+    """So old a live fix is written that the broker has not acknowledged yet."""
     backlog_after_s: Annotated[float, Field(ge=0.1, le=3600)] = 2.0
     """A fix that has waited so long, and that a newer one has superseded, goes to the history."""
     history_per_s: Annotated[float, Field(gt=0, le=100_000)] = 1000.0

@@ -27,8 +27,7 @@ def outbox_pace(config: Config) -> LanePace:
     """Give how fast what has waited is written and sent."""
     outbox = config.outbox
     return LanePace(
-        # Looked at every half interval, and written when half an interval old.
-        lag_s=outbox.commit_interval_ms / 2000.0,
+        lag_s=outbox.commit_interval_ms / 1000.0,
         backlog_after_s=outbox.backlog_after_s,
         history_per_s=outbox.history_per_s,
     )

@@ -1,8 +1,8 @@
 """The outbox of a gateway: the rules of ``outbox_book`` over a file, with one writer thread.
 
 One commit at a time; while it is written the next one gathers. A live entry is written when it
-is ``lag_s`` old and still held, so that at most twice that, and one commit, is at risk at any
-moment; alarms and messages are written at once. A disk that takes nothing is tried again until it
+is ``lag_s`` old and still waits, or four times that and is in flight; alarms and messages are
+written at once. A disk that takes nothing is tried again until it
 does, and said so. All state is of the event loop's thread; only calls of the file run in the
 writer's.
 """
@@ -25,6 +25,7 @@ from bdgw.publish.outbox_shelf import Plan
 
 __all__ = ["ChunkFile", "DurableOutbox"]
 
+_TICK_S = 0.025
 _RETRY_S = 0.25
 """Until a commit that the disk did not take is tried again."""
 
@@ -128,7 +129,7 @@ class DurableOutbox:
         self._monotonic_s = monotonic_s
         self._bounds = bounds or Bounds()
         pace = pace or LanePace()
-        self._tick_s = pace.lag_s
+        self._tick_s = min(_TICK_S, pace.lag_s / 2)
         self._on_storage = on_storage
         self._book = OutboxBook(self._bounds, pace)
         self._opened_s = self._ran_s = 0.0

@@ -53,7 +53,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
 class LanePace(msgspec.Struct, frozen=True, kw_only=True):
     """When an entry is written, when it becomes history, and how fast history goes."""
 
-    lag_s: float = 0.025
+    lag_s: float = 0.1
     backlog_after_s: float = 2.0
     history_per_s: float = 1000.0
     window: int = 100
@@ -74,7 +74,7 @@ class OutboxBook:
             lag_s=self._pace.lag_s,
             # Room is made by whole chunks: a small outbox must not lose half of it at once.
             chunk_max=max(1, min(_CHUNK_MAX, self._bounds.max_items // 16)),
-            settle_max=max(1, self._pace.window // 2),
+            window=self._pace.window,
         )
         self._has_file = False
         self._restored = 0
@@ -165,14 +165,17 @@ class OutboxBook:
     def take(self, limit: int) -> list[Entry]:
         """Hand out entries in the order in which they are to be sent.
 
-        Fewer, where what was acknowledged is not yet marked so on the disk.
+        Fewer that are on the disk, where what was acknowledged is not yet marked so there.
         """
-        limit = min(limit, self._pace.window) - self.shelf.n_unsettled
-        taken = self._urgent.take(limit)
+        budget = self._pace.window - self.shelf.n_unsettled - len(self._flying)
+        taken = self._urgent.take(min(limit, budget))
+        budget -= len(taken)
         if len(taken) < limit:
-            taken += self._live.take(limit - len(taken))
+            live = self._take_live(limit - len(taken), budget)
+            taken += live
+            budget -= len(live)
         if len(taken) < limit:
-            taken += self._take_history(limit - len(taken))
+            taken += self._take_history(min(limit - len(taken), budget))
         for entry in taken:
             self._flying[entry.id] = entry
         return taken
@@ -286,7 +289,8 @@ class OutboxBook:
         self._move_parked()
         self._drop_old(now_s)
         self._make_room()
-        if self._credit >= 1 and (self._history.entries or self.shelf.n_stored):
+        has_history = self._history.entries or self._parked or self.shelf.n_stored
+        if self._credit >= 1 and has_history:
             self._wake()
 
     def plan(self, now_s: float, *, is_all: bool = False) -> Plan | None:
@@ -300,6 +304,7 @@ class OutboxBook:
         has_stored = self.shelf.n_stored > 0
         return self.shelf.plan(
             now_s,
+            flying=self._flying,
             is_read_wanted=self._is_read_wanted and not is_all,
             drop_n=over_n if has_stored else 0,
             drop_bytes=over_bytes if has_stored else 0,
@@ -356,11 +361,37 @@ class OutboxBook:
             return False
         return entry.lane is not Lane.LIVE or entry.late_topic is not None
 
+    def _take_live(self, limit: int, budget: int) -> list[Entry]:
+        """Take what is in memory only; of what is on the disk no more than the budget.
+
+        What may not go, and has been superseded, makes way as history: the newest fixes must not
+        wait for a slow disk. The newest of a key keeps its place, and nothing of its key is behind.
+        """
+        if budget >= limit:
+            return self._live.take(limit)
+        taken: list[Entry] = []
+        for entry in list(self._live.entries.values()):
+            if len(taken) >= limit:
+                break
+            if not self.shelf.is_stored(entry.id) or budget > 0:
+                budget -= self.shelf.is_stored(entry.id)
+                taken.append(entry)
+            elif entry.late_topic is not None and self._live.is_superseded(entry):
+                self._live.remove(entry.id)
+                self._to_history(entry)
+        for entry in taken:
+            self._live.remove(entry.id)
+        return taken
+
     def _take_history(self, limit: int) -> list[Entry]:
         # Live entries find half of the window free at any moment.
         window = min(self._pace.window, limit + len(self._flying))
         n = min(limit, int(self._credit), max(1, window // 2) - self._n_history_flying)
-        taken = self._history.take(n)
+        if n > len(self._history) and self._parked and not self.shelf.n_stored:
+            # Nothing older is on the disk: it need not go there first.
+            fresh = [self._parked.popitem(last=False)[1] for _ in range(min(n, len(self._parked)))]
+            self._history.give_back(fresh)
+        taken = self._history.take(max(0, n))
         self._credit -= len(taken)
         self._n_history_flying += len(taken)
         if len(self._history) < _HISTORY_LOW and self.shelf.n_stored:
@@ -401,9 +432,6 @@ class OutboxBook:
         for entry in list(islice(self._parked.values(), _HISTORY_LOW)):
             if self.shelf.evict(entry.id):
                 self._let_go(self._parked.pop(entry.id))
-        if not self.shelf.n_stored and len(self._history) < _HISTORY_LOW:
-            n = min(_HISTORY_LOW, len(self._parked))
-            self._history.give_back([self._parked.popitem(last=False)[1] for _ in range(n)])
 
     def _drop_old(self, now_s: float) -> None:
         if self._memory_aged_s is not None and now_s - self._memory_aged_s < _AGING_PERIOD_S:
@@ -429,7 +457,8 @@ class OutboxBook:
         if len(self._held) > bounds.memory_items or self._bytes > bounds.memory_bytes:
             return True
         # What is on the disk only is older, and goes first, with the next commit.
-        can_wait = self.shelf.n_stored > 0 and self.storage_error is None
+        is_on_disk = self.shelf.n_stored > 0 and not self._history.entries
+        can_wait = is_on_disk and self.storage_error is None
         return not can_wait and self._is_over_bound()
 
     def _make_room(self) -> None:

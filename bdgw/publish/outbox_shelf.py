@@ -12,7 +12,7 @@ What was acknowledged but is not yet marked so on the disk would be sent twice a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -22,6 +22,8 @@ __all__ = ["Draft", "Plan", "Shelf"]
 
 _SETTLE_S = 1.0
 """What is settled is marked at the latest after this, be there nothing else to write."""
+_FLYING_LAGS = 4
+"""An entry in flight is mostly acknowledged in a moment: it is due later than one that waits."""
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +87,7 @@ class Shelf:
     """The file's contents as far as they matter now.
 
     ``lag_s`` is how long an entry may be in memory only before it is due; ``chunk_max`` how many
-    entries a chunk holds at most; ``settle_max`` at how many unsettled ones a commit is due.
+    entries a chunk holds at most; ``window`` how many a crash may make arrive twice.
     """
 
     def __init__(
@@ -93,11 +95,12 @@ class Shelf:
         *,
         lag_s: float,
         chunk_max: int,
-        settle_max: int,
+        window: int,
     ) -> None:
         self._lag_s = lag_s
         self._chunk_max = chunk_max
-        self._settle_max = settle_max
+        self._window = window
+        self._settle_max = max(1, window // 2)
         self.n_stored = 0
         """Entries that are on the disk only."""
         self.size_bytes = 0
@@ -150,6 +153,10 @@ class Shelf:
         """Whether the disk has it."""
         return entry_id in self._at
 
+    def is_stored(self, entry_id: int) -> bool:
+        """Whether the disk has it, or may have it in a moment."""
+        return entry_id in self._at or entry_id in self._writing
+
     def forget(self, entry_id: int) -> None:
         """It is delivered, or given up: it need not be kept any more."""
         if self._unwritten.pop(entry_id, None) or self._unwritten_urgent.pop(entry_id, None):
@@ -179,6 +186,7 @@ class Shelf:
         self,
         now_s: float,
         *,
+        flying: Mapping[int, Entry],
         is_read_wanted: bool,
         drop_n: int = 0,
         drop_bytes: int = 0,
@@ -189,7 +197,7 @@ class Shelf:
 
         Until ``written`` or ``failed`` no other plan may be asked for.
         """
-        drafts = list(self._drafts(now_s, is_all=is_all))
+        drafts = self._drafts(now_s, flying, is_all=is_all)
         settled: list[tuple[int, int, bytes]] = []
         deleted: list[int] = []
         n_settled = self.n_unsettled
@@ -314,10 +322,15 @@ class Shelf:
         self._cursor = cursor
         return found
 
-    def _drafts(self, now_s: float, *, is_all: bool) -> Iterator[Draft]:
-        due_s = float("inf") if is_all else now_s - self._lag_s
-        for waiting, is_urgent in ((self._unwritten_urgent, True), (self._unwritten, False)):
-            entries = list(_due(waiting, float("inf") if is_urgent else due_s))
+    def _drafts(
+        self, now_s: float, flying: Mapping[int, Entry], *, is_all: bool
+    ) -> Sequence[Draft]:
+        ordinary = list(self._unwritten.values()) if is_all else self._due(now_s, flying)
+        drafts = []
+        for waiting, entries, is_urgent in (
+            (self._unwritten_urgent, list(self._unwritten_urgent.values()), True),
+            (self._unwritten, ordinary, False),
+        ):
             for first in range(0, len(entries), self._chunk_max):
                 part = entries[first : first + self._chunk_max]
                 number = self._next_chunk
@@ -325,7 +338,23 @@ class Shelf:
                 for index, entry in enumerate(part):
                     del waiting[entry.id]
                     self._writing[entry.id] = (number, index)
-                yield Draft(id=number, is_urgent=is_urgent, entries=part)
+                drafts.append(Draft(id=number, is_urgent=is_urgent, entries=part))
+        return drafts
+
+    def _due(self, now_s: float, flying: Mapping[int, Entry]) -> list[Entry]:
+        due_s, late_s = now_s - self._lag_s, now_s - _FLYING_LAGS * self._lag_s
+        # What is written in flight may be acknowledged before that is marked.
+        room = self._window - self.n_unsettled - sum(self.is_stored(each) for each in flying)
+        due = []
+        for entry in self._unwritten.values():
+            if entry.accepted_s > due_s:
+                break
+            if entry.id not in flying:
+                due.append(entry)
+            elif entry.accepted_s <= late_s and room > 0:
+                due.append(entry)
+                room -= 1
+        return due
 
     def _is_settling_due(self, now_s: float, *, is_all: bool) -> bool:
         if not self._dirty:
@@ -352,8 +381,3 @@ class Shelf:
             self._chunks.pop(chunk.id, None)
 
 
-def _due(waiting: Mapping[int, Entry], due_s: float) -> Iterator[Entry]:
-    for entry in waiting.values():
-        if entry.accepted_s > due_s:
-            return
-        yield entry

@@ -6,6 +6,7 @@ The JSON Schemas beside this file (``schema/``) are the contract; a test holds b
 from __future__ import annotations
 
 import datetime as dt
+from functools import lru_cache
 
 import msgspec
 
@@ -178,9 +179,14 @@ def stamp_published(payload: bytes, posix_ns: int, *, is_historical: bool = Fals
 
 def format_posix(posix_ns: int) -> str:
     """Write a host time as UTC in ISO 8601 with milliseconds."""
+    second, ms = divmod((posix_ns + 500_000) // 1_000_000, 1000)
+    return f"{_format_second(second)}.{ms:03d}Z"
+
+
+@lru_cache(maxsize=64)
+def _format_second(posix_s: int) -> str:
     # Not by way of GPST: a host whose clock was never set says 1970, before GPST began.
-    moment = _POSIX_EPOCH + dt.timedelta(milliseconds=(posix_ns + 500_000) // 1_000_000)
-    return moment.isoformat(timespec="milliseconds") + "Z"
+    return (_POSIX_EPOCH + dt.timedelta(seconds=posix_s)).isoformat(timespec="seconds")
 
 
 def connection_payload(gateway: str, state: str, *, boot: str, posix_ns: int | None) -> bytes:

@@ -25,6 +25,8 @@ _CHECKED_PAGES_MAX = 16_384
 """64 MiB: a larger file would take minutes on a slow card; its chunks are checked as they come."""
 _ROW_BYTES = 64
 """What a row counts beside its data."""
+_COUNT_UP = """INSERT INTO counter VALUES (?, ?)
+    ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)"""
 _NEXT = """SELECT id, is_urgent, chunk.n, accepted_s, data, coalesce(bits, x'')
     FROM chunk LEFT JOIN settled ON settled.chunk = chunk.id"""
 
@@ -153,8 +155,11 @@ class OutboxFile:
             connection.executemany("DELETE FROM chunk WHERE id = ?", ((each,) for each in deleted))
             counters: list[tuple[str, float]] = [("ran_s", ran_s)]
             if chunks:
-                counters += [("last_chunk", chunks[-1][0]), ("last_entry", chunks[-1][3])]
-            connection.executemany("INSERT OR REPLACE INTO counter VALUES (?, ?)", counters)
+                counters += [
+                    ("last_chunk", max(chunk[0] for chunk in chunks)),
+                    ("last_entry", max(chunk[3] for chunk in chunks)),
+                ]
+            connection.executemany(_COUNT_UP, counters)
         return [len(chunk[5]) + _ROW_BYTES for chunk in chunks]
 
     def drop_oldest(
