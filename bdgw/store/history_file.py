@@ -180,11 +180,11 @@ class HistoryFile:
         # Fixes of one device side by side: they are read so.
         fixes.sort(key=lambda item: (item.device, item.boot))
         with self._committing(connection):
-            if trusted_utc_ns is not None:
-                mark(connection, trusted_utc_ns, next_fix_id=self._next_id)
             for (device, boot), group in groupby(fixes, lambda item: (item.device, item.boot)):
                 self._write_stream(connection, self._stream(connection, device, boot), [*group])
             connection.executemany(_INSERT_QUARANTINE, map(_quarantine_row, aside))
+            if trusted_utc_ns is not None:
+                mark(connection, trusted_utc_ns, next_fix_id=self._next_id)
         return Written(n_stored=len(fixes), n_quarantined=len(aside), n_refused=0)
 
     def _write_one_by_one(

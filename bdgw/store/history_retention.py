@@ -1,6 +1,6 @@
 """What the history forgets: the oldest first, by age and by bytes.
 
-Age is told by marks: what stands before a mark was written before the mark's instant, and marks
+Age is told by marks: what stands before a mark was written by the mark's instant, and marks
 are made with trusted time only. So a clock that is wrong for a while deletes nothing too early,
 and a fix from the future stays no longer than others.
 """
@@ -23,7 +23,7 @@ _CHUNK = 2000
 
 
 def mark(connection: sqlite3.Connection, trusted_utc_ns: int, *, next_fix_id: int) -> None:
-    """Note, every ten minutes, that what is below ``next_fix_id`` was written before now."""
+    """Note, every ten minutes, that what is below ``next_fix_id`` is not younger than now."""
     # A mark from the future was made with a time that was trusted wrongly.
     connection.execute("DELETE FROM mark WHERE t_utc_ns > ?", (trusted_utc_ns,))
     (last_utc_ns,) = connection.execute("SELECT max(t_utc_ns) FROM mark").fetchone()

@@ -52,7 +52,7 @@ _FIRST = (
         max_utc_ns INTEGER NOT NULL,
         PRIMARY KEY (stream, number)
     ) WITHOUT ROWID""",
-    # What is below ``fix_id`` was written before ``t_utc_ns``: age is told by trusted time only.
+    # What is below ``fix_id`` was written by ``t_utc_ns``: age is told by trusted time only.
     "CREATE TABLE mark (t_utc_ns INTEGER PRIMARY KEY NOT NULL, fix_id INTEGER NOT NULL)",
     """CREATE TABLE quarantine (
         id INTEGER PRIMARY KEY NOT NULL,
