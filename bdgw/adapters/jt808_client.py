@@ -153,7 +153,7 @@ class _Line:
             self._reason = failed.reason
             _log.info("jt808_down", device=self._terminal.device, reason=failed.reason)
             delay_s = self._backoff.next_delay_s()
-            await asyncio.sleep(max(delay_s, _REFUSED_S) if failed.is_refusal else delay_s)
+            await asyncio.sleep(delay_s + _REFUSED_S if failed.is_refusal else delay_s)
 
     async def _one_connection(self) -> Failed:
         try:

@@ -247,10 +247,50 @@ def test_a_number_too_long_or_too_large_is_refused(data: str):
 
 def test_the_document_lists_every_field_and_every_number():
     text = (ROOT / "docs" / "binary-record.md").read_text(encoding="utf-8")
+    text = text.partition("## An example")[0]
     rows = re.findall(r"^\| (\d+) \| `[a-z]", text, re.MULTILINE)
     assert len(rows) == len(record._ROWS) + len(record._KINDS)
     for members in (FixKind, TimeQuality, Via, Solver):
         assert all(f"`{member.value}`" in text for member in members)
+
+
+def test_the_example_of_the_document_is_read_as_it_says():
+    text = (ROOT / "docs" / "binary-record.md").read_text(encoding="utf-8")
+    data = bytes.fromhex(text.split("```")[1])
+    assert decode_record(data) == record_of(corrected())
+    assert decode_fix_record(data) == {
+        "fix": "rtk_fixed",
+        "time_quality": "gnss",
+        "via": "ip",
+        "solver": "receiver",
+        "boot": "7f3a0001",
+        "seq": 0,
+        "t_fix": "2026-11-22T08:00:00.000Z",
+        "bdt_week": 1090,
+        "bdt_sow_s": 28804.0,
+        "t_rx": "2026-11-22T08:00:00.250Z",
+        "lat_deg": 31.2994021,
+        "lon_deg": 121.5033127,
+        "alt_hae_m": 18.412,
+        "alt_msl_m": 8.1,
+        "frame": "CGCS2000",
+        "epoch": 2000.0,
+        "acc_h_m": 0.012,
+        "acc_v_m": 0.021,
+        "acc_conf": 0.68,
+        "speed_m_s": 1.42,
+        "course_deg": 271.3,
+        "sats_used": 31,
+        "hdop": 0.6,
+        "corr": {
+            "name": "net",
+            "mount": "RTCM33_GRCE",
+            "station": 1042,
+            "age_s": 0.8,
+            "frame": "CGCS2000",
+            "epoch": 2000.0,
+        },
+    }
 
 
 def test_it_is_small():
