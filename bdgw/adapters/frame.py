@@ -17,6 +17,8 @@ _NEAR = re.compile(
     r"(CGCS[ _-]?2000|ITRF|ITRS|IGS|IGB|ETRS[ _-]?89|ETRF|GTRF|BDCS|PZ-?90\.11|NAD83|GDA)"
 )
 """Frames within about two metres of WGS 84 everywhere."""
+_SHIFTED = re.compile(r"GCJ|BD[ _-]?09")
+"""Coordinates of Chinese maps, whatever else the name says."""
 
 
 class Refusal(enum.StrEnum):
@@ -35,9 +37,12 @@ class Refusal(enum.StrEnum):
 
 def is_wgs84(frame: str) -> bool:
     """Tell whether a frame is WGS 84, in whatever realisation."""
-    return _WGS84.fullmatch(frame.upper()) is not None
+    name = frame.upper()
+    return _WGS84.fullmatch(name) is not None and not _SHIFTED.search(name)
 
 
 def is_near_wgs84(frame: str) -> bool:
     """Tell whether a frame is WGS 84 to within about two metres."""
-    return is_wgs84(frame) or _NEAR.match(frame.upper()) is not None
+    name = frame.upper()
+    is_known = _WGS84.fullmatch(name) or _NEAR.match(name)
+    return is_known is not None and not _SHIFTED.search(name)

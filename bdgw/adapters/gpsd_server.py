@@ -44,6 +44,7 @@ class GpsdServer:
     def __init__(self, spec: GpsdSpec, *, utc_ns: Callable[[], int], rng: random.Random) -> None:
         self.name = spec.name
         self._spec = spec
+        self._known = frozenset(spec.devices)
         self._utc_ns = utc_ns
         self._backoff = Backoff(_RETRY_FLOOR_S, _RETRY_CAP_S, rng)
         self._clients: set[_Client] = set()
@@ -101,7 +102,7 @@ class GpsdServer:
             self._tell(event.device, view, None)
 
     def _serves(self, name: str) -> bool:
-        return name in self._spec.devices
+        return name in self._known
 
     def _tell(self, path: str, value: dict[str, Any], item: DeviceFix | None) -> None:
         watching = [client for client in self._clients if client.session.wants(path)]

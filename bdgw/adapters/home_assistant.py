@@ -42,7 +42,7 @@ def encode_config(spec: HomeAssistantSpec, device: str, *, version: str) -> byte
     value: dict[str, Any] = {
         "name": None,  # the entity is the device: Home Assistant then shows the device's name
         "unique_id": unique_id,
-        "object_id": unique_id,
+        "default_entity_id": f"device_tracker.{unique_id.lower().replace('-', '_')}",
         "source_type": "gps",
         "json_attributes_topic": attributes_topic(spec, device),
         "availability": [

@@ -20,8 +20,8 @@ from bdgw.adapters.jt808_session import CodeIssued, CodeRefused, Event, Failed, 
 from bdgw.adapters.pace import Pace
 from bdgw.adapters.spec import Jt808Spec, Jt808Terminal
 from bdgw.backoff import Backoff
-from bdgw.hub import DomainEvent
-from bdgw.model import DeviceFix
+from bdgw.hub import DomainEvent, SkySeen
+from bdgw.model import DeviceFix, Sky
 
 __all__ = ["Jt808Adapter"]
 
@@ -29,6 +29,8 @@ _FLOOR_S, _CAP_S = 1.0, 60.0
 _REFUSED_S = 60.0
 """A platform that does not know a terminal will not know it a second later."""
 _CONNECT_S = 10.0
+_SKY_VALID_S = 30.0
+"""A sky view comes every few epochs; an older one tells of another constellation."""
 _READ_BYTES = 4096
 
 _log = structlog.get_logger(__name__)
@@ -56,8 +58,15 @@ class Jt808Adapter:
         }
 
     def offer(self, event: DomainEvent) -> None:
-        """Queue a report of a fix."""
-        if isinstance(event, DeviceFix) and (line := self._lines.get(event.device)) is not None:
+        """Queue a report of a fix; satellites in view only tell which systems it used."""
+        if not isinstance(event, DeviceFix | SkySeen):
+            return
+        line = self._lines.get(event.device)
+        if line is None:
+            return
+        if isinstance(event, SkySeen):
+            line.take_sky(event.sky)
+        else:
             line.take(event)
 
     async def run(self) -> None:
@@ -109,16 +118,33 @@ class _Line:
         self._n_unsupported = 0
         self._refused: Counter[str] = Counter()
         self._session: Jt808Session | None = None
+        self._used: tuple[frozenset[str], float] = (frozenset(), 0.0)
+        self._n_passed_over = 0
         self.n_reports = 0
 
     def take(self, item: DeviceFix) -> None:
-        body = encode_location(item, self._terminal, is_gcj02=self._spec.is_gcj02)
+        if not self._pace.is_due(item):
+            self._n_passed_over += 1
+            return
+        body = encode_location(
+            item, self._terminal, is_gcj02=self._spec.is_gcj02, systems=self._systems(item)
+        )
         if isinstance(body, Refusal):
             self._refused[body.value] += 1
-        elif self._pace.admits(item):
-            self.n_reports += 1
-            self._queue.put(body)
-            self._wake.set()
+            return
+        self._pace.told(item)
+        self.n_reports += 1
+        self._queue.put(body)
+        self._wake.set()
+
+    def take_sky(self, sky: Sky) -> None:
+        self._used = (frozenset(system for system, _ in sky.used), self._monotonic_s())
+
+    def _systems(self, item: DeviceFix) -> frozenset[str]:
+        """The systems that the solution uses, where the receiver has said so lately."""
+        systems, since_s = self._used
+        is_fresh = self._monotonic_s() - since_s <= _SKY_VALID_S
+        return systems if is_fresh and item.fix.sats_used != 0 else frozenset()
 
     async def run(self) -> None:
         while True:
@@ -127,7 +153,7 @@ class _Line:
             self._reason = failed.reason
             _log.info("jt808_down", device=self._terminal.device, reason=failed.reason)
             delay_s = self._backoff.next_delay_s()
-            await asyncio.sleep(max(delay_s, _REFUSED_S) if failed.is_refusal else delay_s)
+            await asyncio.sleep(delay_s + _REFUSED_S if failed.is_refusal else delay_s)
 
     async def _one_connection(self) -> Failed:
         try:
@@ -222,6 +248,7 @@ class _Line:
             "reason": self._reason,
             "connects": self._n_connects,
             "reports": self.n_reports,
+            "passed_over": self._n_passed_over,
             "waiting": len(self._queue),
             "acked": self._queue.n_acked,
             "rejected": self._queue.n_rejected,

@@ -35,6 +35,7 @@ __all__ = [
 
 _ACC_ON, _POSITIONED, _SOUTH, _WEST, _GCJ02 = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 5
 """Bit 5: the coordinates have been through the plug-in (保密插件), which is what GCJ-02 is."""
+_SYSTEMS = {"G": 1 << 18, "C": 1 << 19, "R": 1 << 20, "E": 1 << 21}
 _SATELLITES = 0x31
 _BEIJING_S = 8 * 3600
 _SECOND_NS = 1_000_000_000
@@ -92,11 +93,18 @@ def encode_authentication(
     return bytes((len(data),)) + data + _padded(terminal.imei, 15) + _padded(software[:20], 20)
 
 
-def encode_location(item: DeviceFix, terminal: Jt808Terminal, *, is_gcj02: bool) -> bytes | Refusal:
+def encode_location(
+    item: DeviceFix,
+    terminal: Jt808Terminal,
+    *,
+    is_gcj02: bool,
+    systems: frozenset[str] = frozenset(),
+) -> bytes | Refusal:
     """Write the body of a location report (0x0200), or say why there is none.
 
     The format has no word for unknown: height, speed and direction are 0 then, and a height below
-    the sea is 0. Frames within two metres of WGS 84 are taken as they are.
+    the sea is 0. Frames within two metres of WGS 84 are taken as they are. ``systems`` are the
+    letters of the satellite systems that the solution is known to use.
     """
     fix = item.fix
     if fix.kind is FixKind.NONE or fix.lat_deg is None or fix.lon_deg is None:
@@ -119,6 +127,7 @@ def encode_location(item: DeviceFix, terminal: Jt808Terminal, *, is_gcj02: bool)
         | (_SOUTH if lat_deg < 0 else 0)
         | (_WEST if lon_deg < 0 else 0)
         | (_GCJ02 if is_gcj02 else 0)
+        | sum(bit for system, bit in _SYSTEMS.items() if system in systems)
     )
     extras = b""
     if fix.sats_used is not None:

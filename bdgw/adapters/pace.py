@@ -20,14 +20,20 @@ class Pace:
         self._period_ns = int(period_s * 1e9)
         self._last_ns: dict[str, int] = {}
 
-    def admits(self, item: DeviceFix) -> bool:
-        """Tell whether it is time for this fix, which then counts as told.
+    def is_due(self, item: DeviceFix) -> bool:
+        """Tell whether it is time for this fix.
 
         A fix without a day is timed by when it came. Time that goes back begins anew.
         """
-        t_ns = item.fix.t_gpst_ns if item.fix.t_gpst_ns is not None else item.t_rx_utc_ns
         last_ns = self._last_ns.get(item.device)
-        if last_ns is not None and 0 <= t_ns - last_ns < self._period_ns - _TOLERANCE_NS:
-            return False
-        self._last_ns[item.device] = t_ns
-        return True
+        if last_ns is None:
+            return True
+        return not 0 <= _time_ns(item) - last_ns < self._period_ns - _TOLERANCE_NS
+
+    def told(self, item: DeviceFix) -> None:
+        """Remember a fix that has been told; one that could not be takes nobody's place."""
+        self._last_ns[item.device] = _time_ns(item)
+
+
+def _time_ns(item: DeviceFix) -> int:
+    return item.fix.t_gpst_ns if item.fix.t_gpst_ns is not None else item.t_rx_utc_ns

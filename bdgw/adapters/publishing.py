@@ -45,6 +45,7 @@ class PublishingAdapter:
         self.name = name
         self.kind = form.kind
         self.devices = devices
+        self._known = frozenset(devices)
         self._form = form
         self._post = post
         self._pace = Pace(period_s)
@@ -54,16 +55,16 @@ class PublishingAdapter:
 
     def offer(self, event: DomainEvent) -> None:
         """Publish a fix of one of the devices, when its time has come."""
-        if not isinstance(event, DeviceFix) or event.device not in self.devices:
+        if not isinstance(event, DeviceFix) or event.device not in self._known:
+            return
+        if not self._pace.is_due(event):
+            self._n_passed_over += 1
             return
         payload = self._form.encode(event)
         if isinstance(payload, Refusal):
             self._refused[payload.value] += 1
             return
-        # Only what can be told takes its place in the pace.
-        if not self._pace.admits(event):
-            self._n_passed_over += 1
-            return
+        self._pace.told(event)
         self._n_told += 1
         self._post(
             Message(

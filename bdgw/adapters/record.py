@@ -173,10 +173,8 @@ class _FrameName(msgspec.Struct, frozen=True):
         code = reader.take(1)[0]
         if code >= len(_FRAMES):
             raise DecodeError(f"frame {code} is unknown")
-        name = _FRAMES[code] or reader.text()
-        if code == 0 and name in _FRAMES:
-            raise DecodeError(f"frame {name} has a code and is not written out")
-        return name
+        # A frame may have been written out by an older writer that knew no number for it.
+        return _FRAMES[code] or reader.text()
 
 
 _ANGLE = _Scaled(10**10, is_signed=True)

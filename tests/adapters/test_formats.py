@@ -7,9 +7,11 @@ large to install for them: the schemas are written from their documentation, ele
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import geojson as readers_geojson
 import pytest
 from hypothesis import given
 from jsonschema import Draft202012Validator, FormatChecker
@@ -23,7 +25,7 @@ from bdgw.hub import SkySeen
 from bdgw.model import DeviceFix
 from bdgw.publish.payload import device_fix_payload
 from tests.adapters.fixes import SKY, T_POSIX_S, a_fix, corrected, no_fix
-from tests.adapters.test_record import ITEMS
+from tests.adapters.test_record import ITEMS, TELLABLE
 
 
 def checked(schema: dict[str, Any]) -> Draft202012Validator:
@@ -66,7 +68,7 @@ HA_CONFIG = checked(
         "properties": {
             "name": {"type": ["string", "null"]},
             "unique_id": {"type": "string"},
-            "object_id": {"type": "string", "pattern": "^[A-Za-z0-9_-]+$"},
+            "default_entity_id": {"type": "string", "pattern": "^device_tracker[.][a-z0-9_]+$"},
             "source_type": {"enum": ["gps", "router", "bluetooth", "bluetooth_le"]},
             "json_attributes_topic": {"type": "string", "pattern": "^[^#+]+$"},
             "json_attributes_template": {"type": "string"},
@@ -196,11 +198,10 @@ def test_zero_is_told_and_unknown_is_not():
     assert "acc" not in value
 
 
-@given(ITEMS)
+@given(TELLABLE)
 def test_every_location_is_as_documented(item: DeviceFix):
     payload = owntracks.encode_location(item)
-    if isinstance(payload, bytes):
-        OWNTRACKS.validate(json.loads(payload))
+    OWNTRACKS.validate(read(payload))
 
 
 # Home Assistant
@@ -215,11 +216,10 @@ def test_the_announcement_is_as_documented():
     )
 
 
-@given(ITEMS)
+@given(TELLABLE)
 def test_every_place_is_as_documented(item: DeviceFix):
     payload = home_assistant.encode_place(item)
-    if isinstance(payload, bytes):
-        HA_PLACE.validate(json.loads(payload))
+    HA_PLACE.validate(read(payload))
 
 
 def test_trackers_are_announced_again_when_home_assistant_starts():
@@ -256,16 +256,28 @@ def test_another_frame_needs_an_agreement_and_is_named():
     assert value["properties"]["epoch"] == 2000.0
 
 
-@given(ITEMS)
+@given(TELLABLE)
 def test_every_feature_is_as_the_rfc_says(item: DeviceFix):
-    payload = feature(item, agreed=("CGCS2000", "PZ-90.11"))
-    if isinstance(payload, bytes):
-        FEATURE.validate(json.loads(payload))
+    payload = feature(item)
+    FEATURE.validate(read(payload))
+    read_by_another = readers_geojson.loads(payload)
+    assert isinstance(read_by_another, readers_geojson.Feature)
+    assert read_by_another.is_valid, read_by_another.errors()
+
+
+@given(ITEMS)
+def test_no_fix_raises(item: DeviceFix):
+    for encode in ENCODERS:
+        assert isinstance(encode(item), bytes | Refusal)
 
 
 # What all of them refuse
 
-ENCODERS = [owntracks.encode_location, home_assistant.encode_place, feature]
+ENCODERS: list[Callable[[DeviceFix], bytes | Refusal]] = [
+    owntracks.encode_location,
+    home_assistant.encode_place,
+    feature,
+]
 
 
 @pytest.mark.parametrize("encode", ENCODERS)
@@ -292,6 +304,9 @@ def test_a_location_without_a_day_is_refused():
         ("ETRS89", False, True),
         ("GCJ-02", False, False),
         ("BD-09", False, False),
+        ("WGS84 (GCJ-02)", False, False),
+        ("CGCS2000-GCJ02", False, False),
+        ("BD09", False, False),
         ("Xian 1980", False, False),
         ("WGS8", False, False),
     ],

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bdgw.adapters import gpsd_report as report
 from bdgw.adapters.gpsd_session import GpsdSession
-from bdgw.model import FixKind, TimeQuality
+from bdgw.model import FixKind, Satellite, Sky, TimeQuality
 from tests.adapters.fixes import SKY, a_fix, no_fix
 
 
@@ -70,6 +70,20 @@ def test_a_watch_of_one_device_and_its_end():
     assert client.wants("rover-2")
     answers(client, b'?WATCH={"enable":false};')
     assert not client.wants("rover-2")
+
+
+def test_a_watch_that_only_asks_changes_nothing():
+    client = session()
+    assert classes(answers(client, b"?WATCH;")) == ["DEVICES", "WATCH"]
+    assert not client.wants("rover-1")
+
+
+def test_what_is_no_object_is_refused():
+    client = session()
+    for request in (b"?WATCH=[1];", b"?WATCH={;", b"?DEVICE=nonsense;", b"?GOPHER;"):
+        assert classes(answers(client, request)) == ["ERROR"]
+    assert classes(answers(client, b'?WATCH={"device":"a\\"b;c"};')) == ["ERROR"]
+    assert client.n_bad == 5
 
 
 def test_an_unknown_device_is_refused_and_changes_nothing():
@@ -140,6 +154,28 @@ def test_a_time_that_is_not_believed_is_not_told():
 
 def test_the_frame_stands_in_datum():
     assert report.tpv(a_fix(frame="CGCS2000"))["datum"] == "CGCS2000"
+
+
+def test_nmea_without_a_position_is_nothing_and_without_a_day_has_no_date():
+    assert report.nmea_lines(no_fix().fix) == b""
+    undated = a_fix(t_gpst_ns=None, tod_utc_ns=None, speed_m_s=None, course_deg=None).fix
+    assert b"$GNRMC,,A,3117.9641260,N,12130.1987620,E,,,,,,D*" in report.nmea_lines(undated)
+
+
+def test_a_system_that_gpsd_does_not_know_is_left_out():
+    unknown = Sky(
+        satellites=(
+            Satellite(system="X", prn=1, elevation_deg=1, azimuth_deg=1, cn0_dbhz=30, signal=None),
+        ),
+        used=(),
+    )
+    assert report.sky("rover-1", unknown, None) == {
+        "class": "SKY",
+        "device": "rover-1",
+        "nSat": 0,
+        "uSat": 0,
+        "satellites": [],
+    }
 
 
 def test_every_kind_of_fix_has_a_status():

@@ -16,8 +16,9 @@ import pytest
 
 from bdgw.adapters import CodeFile, Jt808Adapter
 from bdgw.adapters.spec import Edition, Jt808Spec
+from bdgw.hub import SkySeen
 from fwsim.jt808_platform import AUTHENTICATE, HEARTBEAT, REGISTER, TERMINAL_REPLY, Platform
-from tests.adapters.fixes import a_fix, no_fix
+from tests.adapters.fixes import SKY, a_fix, no_fix
 from tests.adapters.test_jt808_message import TERMINAL
 from tests.publish.brokers import free_port, until
 
@@ -70,6 +71,7 @@ def terminal(adapter: Jt808Adapter) -> dict[str, Any]:
 async def test_it_registers_reports_and_registers_never_again(edition: Edition, tmp_path):
     async with Platform(code="验-1") as platform:
         async with reporting(spec(platform.port, edition), tmp_path) as adapter:
+            adapter.offer(SkySeen(device="rover-1", sky=SKY))
             adapter.offer(a_fix())
             adapter.offer(no_fix())
             adapter.offer(a_fix(device="stranger"))
@@ -85,6 +87,7 @@ async def test_it_registers_reports_and_registers_never_again(edition: Edition, 
         assert platform.n_bad == 0
         assert all(message.is_2019 is (edition is Edition.Y2019) for message in platform.received)
     assert [report["beijing"] for report in platform.reports] == ["261122160000", "261122160001"]
+    assert platform.reports[0]["status"] == 3 | 1 << 19 | 1 << 20
     assert {(report["lat"], report["lon"]) for report in platform.reports} == {
         (31.299402, 121.503313)
     }
@@ -162,6 +165,18 @@ async def test_a_platform_without_batches_gets_the_reports_one_by_one(tmp_path):
                 adapter.offer(a_fix(after_s=float(number)))
             await until(lambda: len(platform.reports) == 20)
         assert platform.n_batches == 0
+
+
+async def test_a_period_and_its_counters(tmp_path):
+    async with (
+        Platform() as platform,
+        reporting(spec(platform.port, period_s=10.0), tmp_path) as adapter,
+    ):
+        for number in range(21):
+            adapter.offer(a_fix(after_s=float(number)))
+        await until(lambda: len(platform.reports) == 3)
+        assert terminal(adapter)["passed_over"] == 18
+        assert adapter.fields(0.0)["fixes"] == 3
 
 
 async def test_a_folder_that_cannot_be_written_stops_nothing(tmp_path):

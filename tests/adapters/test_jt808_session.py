@@ -207,6 +207,53 @@ def test_answers_that_nobody_waits_for_change_nothing():
     assert queue.n_acked == 1
 
 
+def test_a_platform_that_closes_ends_it_and_nothing_is_lost():
+    queue = filled(5)
+    session = ready(queue)
+    assert len(sent(session)) == 1
+    session.receive(b"", now=1.0)
+    assert list(session.events()) == [Failed("the platform closed the connection")]
+    assert queue.n_waiting == 5
+    # Whatever still comes is for nobody.
+    say(session, 0x8104, b"")
+    assert sent(session) == []
+    session.tick(now=100.0)
+    assert session.deadline() is None
+
+
+def test_a_registration_answered_in_the_general_way():
+    session = begin(ReportQueue(10), code=None)
+    (register,) = sent(session)
+    # Some platforms say "heard" first; the code is yet to come.
+    answer(session, register, result=0)
+    assert list(session.events()) == []
+    say(session, MessageId.REGISTER_REPLY, register.serial.to_bytes(2) + b"\0secret")
+    assert list(session.events()) == [CodeIssued("secret")]
+    other = begin(ReportQueue(10), code=None)
+    answer(other, sent(other)[0], result=2)
+    (failed,) = other.events()
+    assert failed == Failed("not registered: result 2", is_refusal=True)
+
+
+def test_an_answer_to_a_registration_that_nobody_waits_for():
+    session = ready(ReportQueue(10))
+    say(session, MessageId.REGISTER_REPLY, b"\0\0\0code")
+    assert list(session.events()) == []
+
+
+def test_a_part_of_a_message_is_not_read():
+    session = ready(ReportQueue(10))
+    frame = bytearray(
+        encode_frame(0x8300, b"\0\2\0\1text", phone="1", serial=9, edition=Edition.Y2013)[1:-1]
+    )
+    # The split flag, a length without the four bytes of the parts, and the checksum put right.
+    frame[2:4] = (0x2000 | 4).to_bytes(2)
+    frame[-1] ^= 0x20 ^ 8 ^ 4
+    session.receive(b"\x7e" + bytes(frame) + b"\x7e", now=0.0)
+    (reply,) = sent(session)
+    assert reply.body == bytes.fromhex("0009830003")
+
+
 def test_a_full_queue_gives_up_the_oldest():
     queue = filled(15, max_waiting=10)
     assert (len(queue), queue.n_dropped) == (10, 5)

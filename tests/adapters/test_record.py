@@ -89,6 +89,25 @@ ITEMS = st.builds(
 )
 
 
+def tellable(item: DeviceFix, kind: FixKind, lat: int, lon: int, t_s: int, frame: str) -> DeviceFix:
+    fix = msgspec.structs.replace(
+        item.fix, kind=kind, lat_deg=lat / 1e10, lon_deg=lon / 1e10, t_gpst_ns=t_s * 10**9
+    )
+    return msgspec.structs.replace(item, fix=fix, frame=frame)
+
+
+TELLABLE = st.builds(
+    tellable,
+    ITEMS,
+    st.sampled_from([kind for kind in FixKind if kind is not FixKind.NONE]),
+    st.integers(-90 * 10**10, 90 * 10**10),
+    st.integers(-180 * 10**10, 180 * 10**10),
+    st.integers(820_108_814, 3_155_760_000),
+    st.sampled_from(["WGS84", "WGS 84 (G2139)"]),
+)
+"""Fixes that every format can tell."""
+
+
 def as_json(item: DeviceFix) -> dict[str, Any]:
     value: dict[str, Any] = json.loads(device_fix_payload("yp-01", item))
     # A correction of which nothing is known is an empty object there.
@@ -97,12 +116,12 @@ def as_json(item: DeviceFix) -> dict[str, Any]:
     return {name: part for name, part in value.items() if name not in LEFT_OUT}
 
 
-@given(ITEMS)
+@given(ITEMS | TELLABLE)
 def test_a_record_comes_back(item: DeviceFix):
     assert decode_record(encode_record(record_of(item))) == record_of(item)
 
 
-@given(ITEMS)
+@given(ITEMS | TELLABLE)
 def test_a_reader_of_the_document_finds_what_the_json_says(item: DeviceFix):
     found = decode_fix_record(encode_record(record_of(item)))
     assert found == as_json(item)
@@ -119,7 +138,7 @@ def test_any_bytes_give_a_record_or_a_decode_error(data: bytes):
         assert decode_record(encode_record(value)) == value
 
 
-@given(ITEMS, st.data())
+@given(ITEMS | TELLABLE, st.data())
 def test_what_is_cut_or_has_more_is_refused(item: DeviceFix, draw: st.DataObject):
     data = encode_record(record_of(item))
     with pytest.raises(DecodeError):
@@ -133,6 +152,12 @@ def test_fields_of_a_later_change_are_passed_over():
     data[2] |= 0x80
     assert decode_record(bytes(data) + b"later") == record_of(a_fix())
     assert decode_fix_record(bytes(data) + b"later") == as_json(a_fix())
+
+
+def test_a_frame_that_has_got_its_number_later_may_be_written_out():
+    data = bytes.fromhex("bd01 00000200 00 00 00 05 5747533834")
+    assert decode_record(data).frame == "WGS84"
+    assert decode_fix_record(data)["frame"] == "WGS84"
 
 
 def test_another_version_is_refused():
@@ -160,6 +185,33 @@ def test_half_a_position_is_refused():
     )
     with pytest.raises(EncodeError):
         encode_record(half)
+
+
+@pytest.mark.parametrize(
+    ("tail", "what"),
+    [
+        ("00000200 00 00 09", "frame 9 is unknown"),
+        ("00000200 00 00 00 01 ff", "not UTF-8"),
+        ("00000020 00 00 00", "latitude and longitude go together"),
+        ("00000000 90 00", "9 stands for nothing"),
+        ("00000000 06 00", "6 stands for nothing"),
+        ("00000000 00 30", "3 stands for nothing"),
+        ("00000000 00 01", "1 stands for nothing"),
+        ("00000004 00 00 0000", "6 bytes too few"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_reason(tail: str, what: str):
+    data = bytes.fromhex("bd01" + tail)
+    with pytest.raises(DecodeError, match=what):
+        decode_record(data)
+    with pytest.raises(ValueError):
+        decode_fix_record(data)
+
+
+def test_a_text_too_long_and_an_instant_before_gpst_are_refused():
+    assert encode_fix(corrected(boot="7f" * 256)) is Refusal.OUT_OF_RANGE
+    assert encode_fix(a_fix(frame="x" * 256)) is Refusal.OUT_OF_RANGE
+    assert encode_fix(a_fix(t_gpst_ns=-1)) is Refusal.OUT_OF_RANGE
 
 
 def test_every_word_of_the_model_has_a_number():
@@ -195,10 +247,50 @@ def test_a_number_too_long_or_too_large_is_refused(data: str):
 
 def test_the_document_lists_every_field_and_every_number():
     text = (ROOT / "docs" / "binary-record.md").read_text(encoding="utf-8")
+    text = text.partition("## An example")[0]
     rows = re.findall(r"^\| (\d+) \| `[a-z]", text, re.MULTILINE)
     assert len(rows) == len(record._ROWS) + len(record._KINDS)
     for members in (FixKind, TimeQuality, Via, Solver):
         assert all(f"`{member.value}`" in text for member in members)
+
+
+def test_the_example_of_the_document_is_read_as_it_says():
+    text = (ROOT / "docs" / "binary-record.md").read_text(encoding="utf-8")
+    data = bytes.fromhex(text.split("```")[1])
+    assert decode_record(data) == record_of(corrected())
+    assert decode_fix_record(data) == {
+        "fix": "rtk_fixed",
+        "time_quality": "gnss",
+        "via": "ip",
+        "solver": "receiver",
+        "boot": "7f3a0001",
+        "seq": 0,
+        "t_fix": "2026-11-22T08:00:00.000Z",
+        "bdt_week": 1090,
+        "bdt_sow_s": 28804.0,
+        "t_rx": "2026-11-22T08:00:00.250Z",
+        "lat_deg": 31.2994021,
+        "lon_deg": 121.5033127,
+        "alt_hae_m": 18.412,
+        "alt_msl_m": 8.1,
+        "frame": "CGCS2000",
+        "epoch": 2000.0,
+        "acc_h_m": 0.012,
+        "acc_v_m": 0.021,
+        "acc_conf": 0.68,
+        "speed_m_s": 1.42,
+        "course_deg": 271.3,
+        "sats_used": 31,
+        "hdop": 0.6,
+        "corr": {
+            "name": "net",
+            "mount": "RTCM33_GRCE",
+            "station": 1042,
+            "age_s": 0.8,
+            "frame": "CGCS2000",
+            "epoch": 2000.0,
+        },
+    }
 
 
 def test_it_is_small():

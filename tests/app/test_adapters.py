@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterator
-from pathlib import Path
+import os
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -14,10 +14,11 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from fwsim.fix_record import decode_fix_record
+from fwsim.jt808_platform import Platform
 from tests.adapters.test_formats import FEATURE, HA_CONFIG, HA_PLACE, OWNTRACKS
 from tests.app.rig import device, head, running
 from tests.app.test_mqtt_out import EPOCH
-from tests.publish.brokers import Subscriber, free_port, until
+from tests.publish.brokers import Mosquitto, Subscriber, find_mosquitto, free_port, until
 from tests.receivers.rig import Terminal
 
 ROOT = "bdgw/v1/yp-01"
@@ -34,7 +35,35 @@ kind = "geojson"
 frames = ["CGCS2000"]
 [[adapter]]
 kind = "binary"
+[[adapter]]
+kind = "jt808"
+url = "tcp://127.0.0.1:{platform}"
+version = "2019"
+terminals = [
+    {{ device = "rover-1", phone = "13800138000", terminal_id = "1", maker_id = "70111", \
+model = "R1", acc_on = false, imei = "860000000000018" }},
+]
 """
+
+
+@pytest.fixture(params=["mosquitto 3.1.1", "mosquitto 5", "embedded"])
+async def broker(request, tmp_path) -> AsyncIterator[tuple[str, int, str]]:
+    """The lines of a broker in the configuration, its port and its version."""
+    name, _, version = request.param.partition(" ")
+    if name == "embedded":
+        port = free_port()
+        yield f'url = "embedded"\n    listen = "127.0.0.1:{port}"', port, "3.1.1"
+        return
+    if find_mosquitto() is None:
+        if os.environ.get("BDGW_REQUIRE") == "1":
+            pytest.fail("mosquitto is not installed")
+        pytest.skip("mosquitto is not installed")
+    made = Mosquitto(tmp_path)
+    await made.start()
+    try:
+        yield f'url = "{made.url}"\n    version = "{version}"', made.port, version
+    finally:
+        made.kill()
 
 
 @pytest.fixture
@@ -43,48 +72,46 @@ def terminal() -> Iterator[Terminal]:
         yield made
 
 
-def config(folder: Path, broker: object, version: str, terminal: Terminal, port: int) -> str:
-    lines = f'url = "{broker.url}"\n    version = "{version}"'  # type: ignore[attr-defined]
-    rover = device("rover-1", terminal.url, 'frame = "CGCS2000"', "epoch = 2000.0", "sky = true")
-    return head(folder, lines) + rover + ADAPTERS.format(port=port)
-
-
-async def test_one_epoch_in_every_format(any_broker, tmp_path, terminal, brisk):
-    broker, version = any_broker
+async def test_one_epoch_in_every_format(broker, tmp_path, terminal, brisk):
+    lines, broker_port, version = broker
     port = free_port()
-    subscriber = Subscriber(broker.port, "#", version=version)
-    try:
+    rover = device("rover-1", terminal.url, 'frame = "CGCS2000"', "epoch = 2000.0", "sky = true")
+    topics = {
+        "json": f"{ROOT}/dev/rover-1/fix",
+        "owntracks": "owntracks/yp-01/rover-1",
+        "place": f"{ROOT}/dev/rover-1/homeassistant",
+        "feature": f"{ROOT}/dev/rover-1/geojson",
+        "binary": f"{ROOT}/dev/rover-1/fix/bin",
+    }
+    ha = "homeassistant/device_tracker/bdgw_yp-01_rover-1/config"
+    async with contextlib.AsyncExitStack() as stack:
+        platform = await stack.enter_async_context(Platform())
+        adapters = ADAPTERS.format(port=port, platform=platform.port)
+        run = await stack.enter_async_context(running(head(tmp_path, lines) + rover + adapters))
+        await run.status_is(lambda s: s["mqtt"]["is_connected"])
+        subscriber = Subscriber(broker_port, "#", version=version)
+        stack.callback(subscriber.close)
         assert subscriber.is_subscribed.wait(10)
-        async with running(config(tmp_path, broker, version, terminal, port)) as run:
-            await run.status_is(lambda s: s["mqtt"]["is_connected"])
-            await run.device_is("rover-1", lambda d: d["status"] == "waiting")
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b'?WATCH={"enable":true,"json":true};\n')
-            while json.loads(await reader.readline())["class"] != "WATCH":
-                pass
-            terminal.say(EPOCH)
-            topics = {
-                "json": f"{ROOT}/dev/rover-1/fix",
-                "owntracks": "owntracks/yp-01/rover-1",
-                "place": f"{ROOT}/dev/rover-1/homeassistant",
-                "feature": f"{ROOT}/dev/rover-1/geojson",
-                "binary": f"{ROOT}/dev/rover-1/fix/bin",
-            }
-            await until(
-                lambda: all(subscriber.payloads(topic) for topic in topics.values()), "all formats"
-            )
-            told: dict[str, dict[str, Any]] = {}
-            while not told.keys() >= {"TPV", "SKY"}:
-                value = json.loads(await asyncio.wait_for(reader.readline(), 20))
-                told[value["class"]] = value
-            writer.close()
-            status = await run.status()
-            # Home Assistant starts anew, and is told again.
-            say(broker.port, "homeassistant/status", b"online")
-            ha = "homeassistant/device_tracker/bdgw_yp-01_rover-1/config"
-            await until(lambda: len(subscriber.payloads(ha)) == 2, "announced again")
-    finally:
-        subscriber.close()
+        await run.device_is("rover-1", lambda d: d["status"] == "waiting")
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        stack.callback(writer.close)
+        writer.write(b'?WATCH={"enable":true,"json":true};\n')
+        while json.loads(await reader.readline())["class"] != "WATCH":
+            pass
+        terminal.say(EPOCH)
+        await until(
+            lambda: all(subscriber.payloads(topic) for topic in topics.values()), "all formats"
+        )
+        told: dict[str, dict[str, Any]] = {}
+        while not told.keys() >= {"TPV", "SKY"}:
+            value = json.loads(await asyncio.wait_for(reader.readline(), 20))
+            told[value["class"]] = value
+        await until(lambda: platform.reports, "the platform has a report")
+        status = await run.status()
+        # Home Assistant starts anew, and is told again.
+        before = len(subscriber.payloads(ha))
+        say(broker_port, "homeassistant/status", b"online")
+        await until(lambda: len(subscriber.payloads(ha)) == before + 1, "announced again")
     found = {name: subscriber.payloads(topic)[0] for name, topic in topics.items()}
     fix = json.loads(found["json"])
     location = json.loads(found["owntracks"])
@@ -109,9 +136,13 @@ async def test_one_epoch_in_every_format(any_broker, tmp_path, terminal, brisk):
     assert decode_fix_record(found["binary"]) == {k: v for k, v in fix.items() if k not in left_out}
     assert (told["TPV"]["lat"], told["TPV"]["datum"]) == (fix["lat_deg"], "CGCS2000")
     assert [each["svid"] for each in told["SKY"]["satellites"]] == [7, 46]
-    adapters = {each["name"]: each for each in status["adapters"]}
-    assert list(adapters) == ["gpsd", "owntracks", "homeassistant", "geojson", "binary"]
-    assert all(each["fixes"] == 1 for each in adapters.values())
+    assert (platform.reports[0]["lat"], platform.reports[0]["beijing"]) == (
+        round(fix["lat_deg"], 6),
+        "260201160000",
+    )
+    shown = {each["name"]: each for each in status["adapters"]}
+    assert list(shown) == [*("gpsd", "owntracks", "homeassistant", "geojson", "binary", "jt808")]
+    assert all(each["fixes"] == 1 for each in shown.values())
     if version == "5":
         (message,) = [each for each in subscriber.messages() if each.topic == topics["binary"]]
         assert message.properties is not None
