@@ -137,6 +137,8 @@ class MessageOffice:
             return
         self._board.take(terminal, event, now=now)
         self.service.terminal_event(terminal, event, now=now)
+        # At once: while the gateway stops nobody else collects.
+        self._collect()
         match event:
             case CardRead(card=card) | says.CardChanged(card=card):
                 if self._security is not None:

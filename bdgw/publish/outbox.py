@@ -126,6 +126,14 @@ class Outbox(Protocol):
         """Give entries in flight back, to be sent again in their old places."""
         ...
 
+    def newest(self) -> int:
+        """The id of the entry that was put last; 0 before the first."""
+        ...
+
+    def is_safe(self, entry_id: int) -> bool:
+        """Whether an entry would survive the end of the process, or has left for good."""
+        ...
+
     def set_wakeup(self, wakeup: Callable[[], None] | None) -> None:
         """Have ``wakeup`` called whenever ``take`` may have something new."""
         ...
@@ -240,6 +248,14 @@ class MemoryOutbox:
         while self._is_over_bound() and self._drop_one():
             pass
         self._wake()
+
+    def newest(self) -> int:
+        """The id of the entry that was put last."""
+        return self._next_id - 1
+
+    def is_safe(self, entry_id: int) -> bool:
+        """Whether it has left; what is here ends with the process."""
+        return entry_id not in self._held
 
     def set_wakeup(self, wakeup: Callable[[], None] | None) -> None:
         """Set who is told of new entries; called from within ``put`` and ``release``."""
