@@ -314,6 +314,8 @@ class ShortMessageService:
             first = self._ledger.submit(kept, at_utc_ns=self._utc_ns())
         except KeyConflictError as error:
             return Refusal(cause=RefusalCause.KEY_CONFLICT, explanation=str(error))
+        except SubmissionError as error:
+            return Refusal(cause=RefusalCause.BAD, explanation=str(error))
         message = first.value.message
         promise = self.forecast(now).get(message.id)
         return Receipt(

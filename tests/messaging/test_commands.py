@@ -53,6 +53,8 @@ def test_a_command_twice_is_one_message(tmp_path: Path) -> None:
             assert acknowledged
             other = await answered(ship, command("send", {**body, "text": "晚"})[0], 3)
             assert (other["result"], other["message"]["cause"]) == ("conflict", "key_conflict")
+            bad = await answered(ship, command("send", {**body, "supersede_key": "\a"})[0], 4)
+            assert (bad["result"], bad["message"]["cause"]) == ("refused", "bad_submission")
             await asyncio.sleep(200.0)
             assert sky.on_air() == 1
 
@@ -147,7 +149,9 @@ BAD = [
     (b'{"id":7,"to":1,"text":"x"}', "id"),
     (b'{"id":"1","to":1,"text":"x","colour":1}', "colour"),
     (b'{"id":"1","to":1}', "either text or data"),
-    (b'{"id":"1","to":1,"text":"x","valid_s":1e300}', "deadline"),
+    (b'{"id":"1","to":1,"text":"x","valid_s":1e300}', "valid_s"),
+    (b'{"id":"1","to":1,"text":"x","valid_s":1e12}', "valid_s"),
+    (b'{"id":"1","to":1,"text":"x","supersede_key":"\\u0007"}', "supersede_key"),
     (b'{"id":"1","to":1,"text":"x","valid_s":-1}', "valid_s"),
     (b'{"id":"1","to":"1a","text":"x"}', "to is an address"),
     (b'{"id":"1","to":1,"data_hex":"0"}', "data_hex"),
