@@ -57,6 +57,8 @@ class _Cursor(msgspec.Struct, frozen=True, kw_only=True):
     """Id of the last message in; empty: none."""
     status_utc_ns: int
     """Host time of the last step of a message out."""
+    status_ids: tuple[str, ...] = ()
+    """The messages whose step at this very time is safe."""
 
 
 class MessageFeed:
@@ -103,7 +105,7 @@ class MessageFeed:
                 await self._write()
             else:
                 await self._received_again(self._kept.received)
-                await self._changed_again(self._kept.status_utc_ns)
+                await self._changed_again(self._kept)
         except StoreError as error:
             _log.error("shortmsg_feed_failed", reason=str(error))
         self._is_told_again = True
@@ -166,11 +168,15 @@ class MessageFeed:
             ]
         return page, earlier
 
-    async def _changed_again(self, since_utc_ns: int) -> None:
+    async def _changed_again(self, cursor: _Cursor) -> None:
         def read(reader: LedgerReader) -> list[tuple[Message, tuple[Step, ...]]]:
-            found = (*reader.unfinished(), *reader.settled_since(since_utc_ns))
-            found = tuple(sorted(found, key=lambda message: message.state_utc_ns))
-            return [(message, reader.steps(message.id)) for message in found]
+            found = [*reader.unfinished(), *reader.settled_since(cursor.status_utc_ns)]
+            found.sort(key=lambda message: message.state_utc_ns)
+            return [
+                (message, reader.steps(message.id))
+                for message in found
+                if not (message.is_settled and message.id in cursor.status_ids)
+            ]
 
         for message, steps in await self._store.fetch(read):
             self.n_again += 1
@@ -200,4 +206,8 @@ def _behind(cursor: _Cursor, event: _Event) -> _Cursor:
         return msgspec.structs.replace(cursor, received=event.kept.id)
     if not event.steps:
         return cursor
-    return msgspec.structs.replace(cursor, status_utc_ns=event.steps[-1].at_utc_ns)
+    at_utc_ns = event.steps[-1].at_utc_ns
+    ids = cursor.status_ids if at_utc_ns == cursor.status_utc_ns else ()
+    return msgspec.structs.replace(
+        cursor, status_utc_ns=at_utc_ns, status_ids=(*ids, event.message.id)
+    )

@@ -284,5 +284,5 @@ def command(
     return made, acknowledged
 
 
-def ring(secret: bytes = bytes(range(16))) -> KeyRing:
-    return KeyRing([SealKey(7, secret)], sending=7)
+def ring(seed: int = 1) -> KeyRing:
+    return KeyRing([SealKey(7, random.Random(seed).randbytes(16))], sending=7)
