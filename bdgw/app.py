@@ -307,6 +307,7 @@ class Gateway:
             entropy=secrets.token_bytes,
             flush=lambda terminal: self._pool.flush(terminal),
             emit=self._hub.publish,
+            holder=self._outbox,
             reply=self._reply,
         )
 

@@ -38,6 +38,8 @@ class MessageChanged(msgspec.Struct, frozen=True, kw_only=True):
 
     message: Message
     steps: tuple[Step, ...]
+    is_again: bool = False
+    """After a restart: all steps so far, which may have been told before."""
 
 
 class MessageReceived(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +47,8 @@ class MessageReceived(msgspec.Struct, frozen=True, kw_only=True):
 
     incoming: Incoming
     kept: Inbound
+    is_again: bool = False
+    """After a restart: it may have been told before, under the same id."""
 
 
 class FixQuarantined(msgspec.Struct, frozen=True, kw_only=True):

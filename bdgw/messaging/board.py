@@ -32,6 +32,8 @@ class TerminalSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     status: TerminalStatus
     reason: str
     status_age_s: float
+    not_working_s: float
+    """Since it could last send; 0 while it can."""
     family: Family | None
     card: Card | None
     subordinates: tuple[int, ...] | None
@@ -57,8 +59,12 @@ class TerminalSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Frames with a good checksum that are not understood."""
 
 
+_WORKING = frozenset({TerminalStatus.READY, TerminalStatus.BUSY})
+
+
 class _Row(msgspec.Struct, kw_only=True):
     since_s: float
+    worked_at_s: float
     status: TerminalStatus = TerminalStatus.CLOSED
     reason: str = "its port has not been opened yet"
     family: Family | None = None
@@ -82,7 +88,7 @@ class TerminalBoard:
     """All terminals of the gateway."""
 
     def __init__(self, terminals: Iterable[str], *, now: float) -> None:
-        self._rows = {name: _Row(since_s=now) for name in terminals}
+        self._rows = {name: _Row(since_s=now, worked_at_s=now) for name in terminals}
 
     def take(self, terminal: str, event: says.SessionEvent, *, now: float) -> None:  # noqa: C901 - one line a kind of event
         """Note what the session of a terminal says.
@@ -93,7 +99,11 @@ class TerminalBoard:
         row = self._rows[terminal]
         match event:
             case says.StatusChanged(status=status, reason=reason):
-                row.status, row.reason, row.since_s = status, reason, now
+                if row.status in _WORKING:
+                    row.worked_at_s = now
+                if status is not row.status:
+                    row.since_s = now
+                row.status, row.reason = status, reason
             case CardRead(card=card) | says.CardChanged(card=card):
                 row.card = card
             case NoCard():
@@ -114,6 +124,10 @@ class TerminalBoard:
                 row.n_received += 1
             case _:
                 _count(row, event)
+
+    def status_of(self, terminal: str) -> TerminalStatus:
+        """What a terminal is doing."""
+        return self._rows[terminal].status
 
     def snapshots(self, now: float) -> tuple[TerminalSnapshot, ...]:
         """Every terminal as it is now, in order of configuration."""
@@ -145,6 +159,7 @@ def _snapshot(name: str, row: _Row, now: float) -> TerminalSnapshot:
         status=row.status,
         reason=row.reason,
         status_age_s=now - row.since_s,
+        not_working_s=0.0 if row.status in _WORKING else now - row.worked_at_s,
         family=row.family,
         card=row.card,
         subordinates=row.subordinates,

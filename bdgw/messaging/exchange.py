@@ -12,9 +12,11 @@ from bdgw.errors import UnavailableError
 from bdgw.hub import MessageChanged, MessageReceived
 from bdgw.messaging.board import TerminalSnapshot
 from bdgw.messaging.desk import MessageDesk
+from bdgw.messaging.feed import Holder, MessageFeed
 from bdgw.messaging.mqtt_command import MessageCommands, Reply
 from bdgw.messaging.office import MessageOffice, OfficeSpec
 from bdgw.messaging.port import PortEvent, TerminalPort
+from bdgw.messaging.retelling import Reteller
 from bdgw.model import Alarm
 from bdgw.publish import topics
 from bdgw.publish.command import Command
@@ -45,8 +47,10 @@ class MessageExchange:
         entropy: Callable[[int], bytes],
         flush: Callable[[str], None],
         emit: Callable[[MessageChanged | MessageReceived | Alarm], None],
+        holder: Holder,
         reply: Reply,
     ) -> None:
+        """``emit`` hands an event to the outbox at once, and ``holder`` is the outbox."""
         self._spec = spec
         self._gateway = gateway
         self._path = state_dir / _LEDGER_FILE
@@ -55,7 +59,9 @@ class MessageExchange:
         self._entropy = entropy
         self._flush = flush
         self._emit = emit
+        self._holder = holder
         self._reply = reply
+        self._feed: MessageFeed | None = None
         self._office: MessageOffice | None = None
         self._desk: MessageDesk | None = None
         self._commands: MessageCommands | None = None
@@ -80,19 +86,40 @@ class MessageExchange:
                     is_clock_trusted=self._is_clock_trusted,
                     entropy=self._entropy,
                     flush=self._flush,
-                    emit=self._emit,
+                    emit=self._tell,
                 )
             except ValueError as error:
                 raise UnavailableError(f"{self._path}: {error}") from None
+            self._feed = feed = MessageFeed(
+                store=store,
+                values=self._office.ledger.values,
+                reteller=Reteller(self._spec.service),
+                holder=self._holder,
+                publish=self._emit,
+                utc_ns=self._clock.utc_ns,
+            )
             self._desk = MessageDesk(self._office, store=store, clock=self._clock)
             self._commands = MessageCommands(self._gateway, self._desk, reply=self._reply)
-            yield
+            try:
+                yield
+            finally:
+                # What the broker took while the gateway stopped is not told again.
+                await feed.save()
 
     async def run(self) -> None:
         """Serve until cancelled."""
+        feed = _opened(self._feed)
+        await feed.tell_again()
         async with asyncio.TaskGroup() as group:
+            group.create_task(feed.run(), name="short message feed")
             group.create_task(self.office.run(), name="short messages")
             group.create_task(self.commands.run(), name="short message commands")
+
+    def _tell(self, event: MessageChanged | MessageReceived | Alarm) -> None:
+        if isinstance(event, Alarm):
+            self._emit(event)
+        else:
+            _opened(self._feed).tell(event)
 
     async def settle(self) -> None:
         """Before the ports close: send no more, and hear what terminals still have to answer."""

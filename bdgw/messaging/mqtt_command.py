@@ -2,7 +2,8 @@
 
 A command has an ``id``: it names the answer's topic where the broker speaks 3.1.1, and stands in
 for an idempotency key, because a broker may deliver a command twice. It is acknowledged to the
-broker when what it asks for is safe on the disk.
+broker when what it asks for is safe on the disk; until the disk takes it, it is tried again,
+because a broker does not send it again by this connection and stops at some twenty that wait.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from bdgw.messaging.desk import Answer, MessageDesk, Verdict
 from bdgw.publish import topics
 from bdgw.publish.command import Command
 from bdgw.publish.payload import VERSION
+from bdgw.shortmsg.outgoing import RefusalCause
 
 __all__ = ["MessageCommands", "Reply"]
 
@@ -28,6 +30,9 @@ Reply = Callable[..., bool]
 _WAITING_MAX = 1000
 """Commands that are being worked on; above that they are left to the broker, unacknowledged."""
 
+_STORE_RETRY_S = 2.0
+_OWN_TOPICS = "bdgw/"
+
 _log = structlog.get_logger(__name__)
 
 
@@ -36,7 +41,7 @@ class _Cancel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Id(msgspec.Struct, frozen=True):
-    id: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+    id: Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9._:-]{1,64}\Z")]
 
 
 class MessageCommands:
@@ -76,13 +81,25 @@ class MessageCommands:
                 continue
             command_id, fields, answer = _read(command.payload)
             if command_id is not None and answer is None:
-                answer = await self._do(command.topic, command_id, fields)
+                answer = await self._done(command, command_id, fields)
             if answer is None:
                 answer = _bad("id is missing")
             self.counts[answer.verdict.value] += 1
             self._answer(command, command_id, answer)
-            if answer.value.get("cause") != "store":
-                command.acknowledge()
+            command.acknowledge()
+
+    async def _done(self, command: Command, command_id: str, fields: dict[str, Any]) -> Answer:
+        """Do it; whoever asked hears of a disk that does not take it, once."""
+        has_told = False
+        while True:
+            answer = await self._do(command.topic, command_id, fields)
+            if answer.value.get("cause") != RefusalCause.STORE:
+                return answer
+            if not has_told:
+                has_told = True
+                self.counts["store"] += 1
+                self._answer(command, command_id, answer)
+            await asyncio.sleep(_STORE_RETRY_S)
 
     async def _do(self, topic: str, command_id: str, fields: dict[str, Any]) -> Answer:
         body = msgspec.json.encode(fields)
@@ -96,7 +113,7 @@ class MessageCommands:
 
     def _answer(self, command: Command, command_id: str | None, answer: Answer) -> None:
         topic = command.response_topic
-        if topic is None:
+        if topic is None or not self._may_answer_to(topic):
             if command_id is None:
                 _log.warning("command_refused", topic=command.topic, **answer.value)
                 return
@@ -107,12 +124,17 @@ class MessageCommands:
         if not self._reply(topic, payload, correlation=command.correlation):
             self.counts["unanswered"] += 1
 
+    def _may_answer_to(self, topic: str) -> bool:
+        """Whoever may only command must not publish what looks like the gateway's own."""
+        is_reply = topic.startswith(topics.message_reply(self._gateway, ""))
+        return is_reply or not topic.startswith((_OWN_TOPICS, "$"))
+
 
 def _read(payload: bytes) -> tuple[str | None, dict[str, Any], Answer | None]:
     """The id, the other fields, and the answer where that is an error already."""
     try:
         fields = msgspec.json.decode(payload, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return None, {}, _bad(f"not a JSON object: {error}")
     try:
         command_id = msgspec.convert(fields, type=_Id).id

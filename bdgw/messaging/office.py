@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import defaultdict
 from collections.abc import Callable
 
 import msgspec
@@ -110,6 +111,7 @@ class MessageOffice:
         )
         self._board = TerminalBoard(spec.terminals, now=now)
         self._ports: dict[str, TerminalPort] = {}
+        self._alarmed: defaultdict[str, set[TerminalStatus]] = defaultdict(set)
         self._work = asyncio.Event()
         self._incoming: asyncio.Queue[Incoming] = asyncio.Queue()
         self._dispatching: set[asyncio.Task[None]] = set()
@@ -135,13 +137,16 @@ class MessageOffice:
         """Take what the session of a terminal says."""
         if isinstance(event, FramesSeen | SkippedBytes):
             return
+        before = self._board.status_of(terminal)
         self._board.take(terminal, event, now=now)
         self.service.terminal_event(terminal, event, now=now)
+        # At once: while the gateway stops nobody else collects.
+        self._collect()
         match event:
             case CardRead(card=card) | says.CardChanged(card=card):
                 if self._security is not None:
                     self._security.prepare(card.address)
-            case says.StatusChanged(status=status, reason=reason):
+            case says.StatusChanged(status=status, reason=reason) if status is not before:
                 self._status_changed(terminal, status, reason)
             case says.Rebooted(text=text):
                 _log.warning("terminal_restarted", device=terminal, text=text)
@@ -216,6 +221,7 @@ class MessageOffice:
         now = self._clock.monotonic_s()
         if port is None:
             self.service.undispatched(terminal, now=now)
+            self._work.set()
             return
         try:
             port.session.submit(dispatch.frame, now=now)
@@ -294,7 +300,11 @@ class MessageOffice:
         is_bad = status in _ALARMING
         write = _log.warning if is_bad else _log.info
         write("terminal_state", device=terminal, status=status.value, reason=reason)
-        if is_bad:
+        if status is TerminalStatus.READY:
+            self._alarmed.pop(terminal, None)
+        elif is_bad and status not in self._alarmed[terminal]:
+            # Once until it works again: a port that is opened anew finds the same each time.
+            self._alarmed[terminal].add(status)
             self._alarm(f"terminal_{status.value}", terminal, reason)
 
     def _lost(self, lost: Lost) -> None:

@@ -143,6 +143,8 @@ class DurableOutbox:
         self.take = self._book.take
         self.release = self._book.release
         self.reject = self._book.reject
+        self.newest = self._book.newest
+        self.is_safe = self._book.is_safe
         self.when_safe = self._book.when_safe
         self.set_wakeup = self._book.set_wakeup
 

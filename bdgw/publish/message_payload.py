@@ -1,7 +1,7 @@
 """Short messages as published: what came in, and what becomes of what goes out. Pure.
 
-``data_hex`` is the message as its sender made it, a seal opened; ``raw_hex`` and ``content_hex``
-are what the terminal gave.
+``data_hex`` is the message as its sender made it, a seal opened; ``raw_hex`` is what came over the
+air. What is told ``again`` after a restart has the id, and the revision, that it had at first.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ def received_payload(gateway: str, event: MessageReceived) -> bytes:
         "is_sealed": incoming.is_sealed or None,
         "is_repeat": incoming.is_repeat or None,
         "commands": sorted(incoming.commands) or None,
+        "again": event.is_again or None,
     }
     return _encoder.encode({name: item for name, item in value.items() if item is not None})
 
@@ -75,6 +76,7 @@ def status_payload(gateway: str, event: MessageChanged) -> bytes:
         "n_units_accepted": message.n_units_accepted,
         "n_sends": message.n_sends,
         "revision": message.revision,
+        "again": event.is_again or None,
         "steps": [step_object(step) for step in event.steps],
     }
     return _encoder.encode({name: item for name, item in value.items() if item is not None})

@@ -154,6 +154,14 @@ class Outbox(Protocol):
         """Give entries in flight back, to be sent again in their old places."""
         ...
 
+    def newest(self) -> int:
+        """The id of the entry that was put last; 0 before the first."""
+        ...
+
+    def is_safe(self, entry_id: int) -> bool:
+        """Whether an entry would survive the end of the process, or has left for good."""
+        ...
+
     def when_safe(self, entry_id: int, done: Callable[[], None]) -> None:
         """Have ``done`` called once the disk or the broker has the entry: at once, or later.
 

@@ -229,9 +229,17 @@ class OutboxBook:
         self._make_room()
         self._wake()
 
+    def newest(self) -> int:
+        """The id of the entry that was put last."""
+        return self._next_id - 1
+
+    def is_safe(self, entry_id: int) -> bool:
+        """Whether the disk or the broker has the entry, or it was given up."""
+        return entry_id not in self._held or self.shelf.is_safe(entry_id)
+
     def when_safe(self, entry_id: int, done: Callable[[], None]) -> None:
         """Have ``done`` called once the disk or the broker has the entry."""
-        if entry_id not in self._held or self.shelf.is_safe(entry_id):
+        if self.is_safe(entry_id):
             done()
         else:
             self._when_safe.setdefault(entry_id, []).append(done)

@@ -235,8 +235,9 @@ class Inbox:
         else:
             content = None
         kind = "text" if text is not None else "bad_seal" if problem else _kind(content)
+        opened = done.payload if data is None else data
         joined = msgspec.structs.replace(
-            message, content=done.payload, n_bits=8 * len(done.payload), form=Form.CODE
+            message, content=opened, n_bits=8 * len(opened), form=Form.CODE, raw=done.payload
         )
         kept = self._ledger.receive(
             joined,

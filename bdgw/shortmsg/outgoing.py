@@ -31,6 +31,8 @@ _KEY_CHARS_MAX = 128
 _TEXT_CHARS_MAX = 20_000
 _DATA_BYTES_MAX = 64 * 1024
 _REPEATS_MAX = 10
+_VALID_S_MAX = 100 * 366 * 86_400.0
+"""A hundred years: its end is a time that the ledger can hold."""
 _NS_PER_S = 1_000_000_000
 
 
@@ -101,8 +103,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
             return f"to must be 1 to {ADDRESS_MAX}, not {self.to}"
         if (self.text is None) is (self.data is None):
             return "either text or data must be given"
-        if self.valid_s is not None and not 0.0 < self.valid_s < float("inf"):
-            return "valid_s must be above 0 and finite"
+        if self.valid_s is not None and not 0.0 < self.valid_s <= _VALID_S_MAX:
+            return f"valid_s must be above 0 and at most {_VALID_S_MAX:.0f}"
         if not 0 <= self.n_repeats <= _REPEATS_MAX:
             return f"n_repeats must be 0 to {_REPEATS_MAX}"
         return self._length_problem()

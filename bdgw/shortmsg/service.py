@@ -24,7 +24,8 @@ from bdgw.shortmsg.courier_rules import CourierRules
 from bdgw.shortmsg.feedback_desk import FeedbackDesk
 from bdgw.shortmsg.fleet import Fleet
 from bdgw.shortmsg.inbox import Inbox, Incoming, Lost
-from bdgw.shortmsg.ledger import Ledger, LedgerFullError
+from bdgw.shortmsg.intention import Intentions
+from bdgw.shortmsg.ledger import Ledger, LedgerFullError, UnknownMessageError
 from bdgw.shortmsg.ledger_store import Query
 from bdgw.shortmsg.message import Message
 from bdgw.shortmsg.outgoing import (
@@ -147,12 +148,14 @@ class ShortMessageService:
             word=PeerWord(ledger=ledger, budget=self._budget, fleet=self._fleet),
         )
         self._events: list[Incoming | Lost] = []
+        self._intentions = Intentions()
         take_up(ledger=ledger, planner=self._planner, fleet=self._fleet, utc_ns=utc_ns, now=now)
 
     # In from integrators
 
     def submit(self, submission: Submission, *, now: float) -> Receipt | Refusal:
         """Accept a message or say why not; nothing of a refused one is kept."""
+        self._intentions.settle()
         problem = submission.problem()
         if problem is not None:
             return Refusal(cause=RefusalCause.BAD, explanation=problem)
@@ -179,8 +182,12 @@ class ShortMessageService:
             UnknownMessageError: there is none of this id.
             IllegalTransitionError: all of it may have gone out, or its outcome is known.
         """
+        self._intentions.settle()
         done = self._ledger.cancel(message_id, at_utc_ns=self._utc_ns(), cause="cancelled")
+        flight = self._fleet.get(message_id)
         self._fleet.forget(message_id)
+        if flight is not None:
+            self._intentions.watch(done, lambda: self._fleet.bring_back(flight))
         return done
 
     def forecast(self, now: float) -> Mapping[str, Promise]:
@@ -195,6 +202,7 @@ class ShortMessageService:
         Raises:
             KeyError: there is no such terminal.
         """
+        self._intentions.settle()
         seat = self._pool[terminal]
         match event:
             case CardRead(card=card) | says.CardChanged(card=card):
@@ -244,6 +252,7 @@ class ShortMessageService:
 
     def due(self, now: float) -> list[Dispatch]:
         """Let timers act, and give what is to be sent now, one for a terminal at most."""
+        self._intentions.settle()
         self._events += self._courier.tick(now)
         return self._courier.due(now)
 
@@ -295,6 +304,8 @@ class ShortMessageService:
             self._fleet.superseded(name)
         queued = self._fleet.launch(message.id, submission, plan, job)
         promise = offered.promise
+        durable = Pending(queued.value, *submitted.commits, *queued.commits)
+        self._intentions.watch(durable, lambda: self._not_accepted(message.id))
         return Receipt(
             id=message.id,
             t_send_s=None if promise is None else promise.t_send_s,
@@ -302,9 +313,18 @@ class ShortMessageService:
             n_slots=plan.n_slots,
             way=plan.way,
             explanation=plan.explanation,
-            durable=Pending(queued.value, *submitted.commits, *queued.commits),
+            durable=durable,
             superseded=offered.superseded,
         )
+
+    def _not_accepted(self, message_id: str) -> None:
+        """The disk has not taken all of a submission, so its submitter was told no."""
+        try:
+            self._ledger.get(message_id)
+        except UnknownMessageError:
+            self._fleet.forget(message_id)
+        else:
+            self._fleet.refuse(message_id, "store", is_retryable=True)
 
     def _earlier(self, submission: Submission, now: float) -> Receipt | Refusal | None:
         """The answer to a key that is known."""
@@ -319,6 +339,8 @@ class ShortMessageService:
             first = self._ledger.submit(kept, at_utc_ns=self._utc_ns())
         except KeyConflictError as error:
             return Refusal(cause=RefusalCause.KEY_CONFLICT, explanation=str(error))
+        except SubmissionError as error:
+            return Refusal(cause=RefusalCause.BAD, explanation=str(error))
         message = first.value.message
         promise = self.forecast(now).get(message.id)
         return Receipt(

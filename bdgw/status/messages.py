@@ -10,12 +10,10 @@ import msgspec
 from bdgw.messaging import TerminalSnapshot
 from bdgw.messaging.board import terminal_object
 from bdgw.receivers import ReceiverSnapshot
-from bdgw.shortmsg.terminal_health import TerminalStatus
 from bdgw.status.value import present
 
 __all__ = ["terminal_summary", "terminals_down", "terminals_fields"]
 
-_WORKING = frozenset({TerminalStatus.READY, TerminalStatus.BUSY})
 _PORT_FIELDS = (
     "endpoint",
     "peer",
@@ -61,8 +59,6 @@ def terminal_summary(snapshot: TerminalSnapshot) -> dict[str, Any]:
 
 def terminals_down(terminals: tuple[TerminalSnapshot, ...], *, grace_s: float) -> str | None:
     """Why no short message can go out, None while one can."""
-    if not terminals or any(
-        one.status in _WORKING or one.status_age_s <= grace_s for one in terminals
-    ):
+    if not terminals or any(one.not_working_s <= grace_s for one in terminals):
         return None
     return f"terminals: none of {len(terminals)} has been able to send for {grace_s:.0f} s"

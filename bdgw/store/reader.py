@@ -48,6 +48,12 @@ class LedgerReader:
         """Every message that is not settled, by id."""
         return self._messages("WHERE is_settled = 0 ORDER BY id")
 
+    def settled_since(self, utc_ns: int) -> tuple[Message, ...]:
+        """Every settled message that came into its state at this time or later."""
+        return self._messages(
+            "WHERE is_settled = 1 AND state_utc_ns >= ? ORDER BY state_utc_ns, id", utc_ns
+        )
+
     def values(self) -> dict[str, bytes]:
         """The whole table of values."""
         with spoken(self._path):
