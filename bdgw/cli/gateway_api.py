@@ -12,12 +12,14 @@ from urllib.parse import urlencode, urlsplit
 
 import typer
 
+from bdgw.cli.output import EXIT_NOPERM, say
 from bdgw.errors import ConfigError, UnavailableError
 
 __all__ = ["DEFAULT_TOKEN_ENV", "ApiOption", "GatewayApi", "TokenEnvOption"]
 
 DEFAULT_TOKEN_ENV = "BDGW_TOKEN"  # noqa: S105 - the name of a variable
 _TIMEOUT_S = 30.0
+_NOT_ALLOWED = (401, 403)
 
 ApiOption = Annotated[
     str, typer.Option("--api", metavar="URL", help="address of the gateway's API")
@@ -66,6 +68,7 @@ class GatewayApi:
 
         Raises:
             UnavailableError: nobody answers there, or it refuses.
+            typer.Exit: the token may not, which has been said.
         """
         request = self._request(path, query)
         try:
@@ -74,7 +77,11 @@ class GatewayApi:
                     yield line.decode().rstrip("\n")
         except urllib.error.HTTPError as error:
             problem = self._read(error.code, error.read())[1]
-            raise UnavailableError(f"{self._url}: {problem.get('detail', error)}") from None
+            text = f"{self._url}: {problem.get('detail', error)}"
+            if error.code in _NOT_ALLOWED:
+                say(f"{text}\n")
+                raise typer.Exit(EXIT_NOPERM) from None
+            raise UnavailableError(text) from None
         except OSError as error:
             raise UnavailableError(f"{self._url}: {_reason(error)}") from None
 
