@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from bdgw.status.messages import terminal_summary
 from bdgw.store.sqlite import SqliteStore
 from tests.app.rig import schema
 from tests.shortmsg.service_rig import Air, Gateway, card
+from tests.support.gateway_process import ROOT
 
 SHIP, SHORE, HANDSET = 175607, 210001, 300001
 COMMAND = schema("shortmsg_command")
@@ -244,6 +246,24 @@ def test_what_the_schema_holds_back_would_be_refused(value: dict[str, Any]):
 )
 def test_a_command_is_one_or_the_other(value: dict[str, Any], is_valid: bool):
     assert COMMAND.is_valid(value) is is_valid
+
+
+def test_the_examples_of_the_documentation_are_what_they_say():
+    text = ROOT.joinpath("docs", "mqtt.md").read_text(encoding="utf-8")
+    examples = [
+        json.loads(block)
+        for block in re.findall(r"```json\n(\{.*?\})\n```", text, re.DOTALL)
+        if "\n{" not in block
+    ]
+    commands = [json.loads(found) for found in re.findall(r" -m '(\{.*?\})'", text)]
+    for kind, mark in (("received", "from"), ("status", "steps"), ("reply", "result")):
+        found = [one for one in examples if mark in one]
+        assert found, kind
+        for one in found:
+            SCHEMAS[kind].validate(one)
+    assert len(commands) == 3
+    for one in commands:
+        COMMAND.validate(one)
 
 
 async def answers(tmp_path: Path, *commands: tuple[str, Any]) -> list[dict[str, Any]]:
