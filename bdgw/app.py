@@ -309,6 +309,7 @@ class Gateway:
             emit=self._hub.publish,
             holder=self._outbox,
             reply=self._reply,
+            on_state=self._health_due.set,
         )
 
     def _reply(self, topic: str, body: bytes, *, correlation: bytes | None = None) -> bool:

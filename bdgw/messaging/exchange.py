@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bdgw.errors import UnavailableError
 from bdgw.hub import MessageChanged, MessageReceived
@@ -49,8 +49,12 @@ class MessageExchange:
         emit: Callable[[MessageChanged | MessageReceived | Alarm], None],
         holder: Holder,
         reply: Reply,
+        on_state: Callable[[], None] = lambda: None,
     ) -> None:
-        """``emit`` hands an event to the outbox at once, and ``holder`` is the outbox."""
+        """``emit`` hands an event to the outbox at once, and ``holder`` is the outbox.
+
+        ``on_state`` is told when the state of a terminal has changed.
+        """
         self._spec = spec
         self._gateway = gateway
         self._path = state_dir / _LEDGER_FILE
@@ -61,6 +65,7 @@ class MessageExchange:
         self._emit = emit
         self._holder = holder
         self._reply = reply
+        self._on_state = on_state
         self._feed: MessageFeed | None = None
         self._office: MessageOffice | None = None
         self._desk: MessageDesk | None = None
@@ -87,6 +92,7 @@ class MessageExchange:
                     entropy=self._entropy,
                     flush=self._flush,
                     emit=self._tell,
+                    on_state=self._on_state,
                 )
             except ValueError as error:
                 raise UnavailableError(f"{self._path}: {error}") from None
@@ -159,6 +165,17 @@ class MessageExchange:
     def take(self, terminal: str, event: PortEvent, now: float) -> None:
         """Take what the session of a terminal says."""
         self.office.take(terminal, event, now)
+
+    def counts(self) -> dict[str, Any]:
+        """What has happened since the start, apart from the messages themselves."""
+        office, commands = self.office, self.commands
+        return {
+            "unfinished": sum(1 for _ in office.ledger.unfinished()),
+            "lost": office.n_lost,
+            "answers_undeliverable": office.n_undeliverable,
+            "too_early": office.service.n_too_early,
+            "commands": dict(commands.counts),
+        }
 
     def terminals(self) -> tuple[TerminalSnapshot, ...]:
         """Every terminal as it is now."""

@@ -83,11 +83,12 @@ class MessageOffice:
         entropy: Callable[[int], bytes],
         flush: Callable[[str], None],
         emit: Callable[[MessageChanged | MessageReceived | Alarm], None],
+        on_state: Callable[[], None],
     ) -> None:
         """Take up where the run before ended.
 
         ``flush`` writes what a terminal's session has to send. ``emit`` is called only with what
-        is safe on the disk.
+        is safe on the disk, ``on_state`` when the state of a terminal has changed.
 
         Raises:
             ConfigError: keys do not fit together.
@@ -99,6 +100,7 @@ class MessageOffice:
         self._is_clock_trusted = is_clock_trusted
         self._flush = flush
         self._emit = emit
+        self._on_state = on_state
         self.ledger = Ledger(store, entropy=entropy, on_durable=self._changed)
         self._security = self._build_security()
         now = clock.monotonic_s()
@@ -117,6 +119,8 @@ class MessageOffice:
         self._dispatching: set[asyncio.Task[None]] = set()
         self._answered = asyncio.Event()
         self._is_stopping = False
+        self.n_undeliverable = 0
+        """Answers to peers that no frame of the terminal could carry."""
         self.n_lost = 0
         """Long messages that will not be whole, and seals that were not good."""
 
@@ -226,6 +230,10 @@ class MessageOffice:
         try:
             port.session.submit(dispatch.frame, now=now)
         except EncodeError as error:
+            if dispatch.message_id is None:
+                # What a peer was to be told; a message has its outcome in the ledger.
+                _log.error("shortmsg_answer_undeliverable", device=terminal, reason=str(error))
+                self.n_undeliverable += 1
             self.service.undeliverable(terminal, str(error), now=now)
             self._work.set()
             return
@@ -297,6 +305,7 @@ class MessageOffice:
         self._emit(MessageChanged(message=message, steps=steps))
 
     def _status_changed(self, terminal: str, status: TerminalStatus, reason: str) -> None:
+        self._on_state()
         is_bad = status in _ALARMING
         write = _log.warning if is_bad else _log.info
         write("terminal_state", device=terminal, status=status.value, reason=reason)

@@ -20,12 +20,13 @@ from bdgw.shortmsg.compose import (
     pack_sealed,
     unit_count,
 )
+from bdgw.shortmsg.family import codec_of
 from bdgw.shortmsg.ledger import Ledger
 from bdgw.shortmsg.outgoing import Peer, Refusal, RefusalCause, Submission
 from bdgw.shortmsg.receipt import content_digest
 from bdgw.shortmsg.segment import UNIT_BYTES_MIN, payload_bytes_max
 from bdgw.shortmsg.text import UnencodableTextError, check_encodable
-from bdgw.shortmsg.vocabulary import OutgoingFrame
+from bdgw.shortmsg.vocabulary import Family, Form, OutgoingFrame
 
 __all__ = ["Plan", "Planner", "job_for"]
 
@@ -105,20 +106,24 @@ class Planner:
         """Try it as one message of the card in a terminal.
 
         Raises:
-            EncodeError: the text cannot be coded, or the card's capacity is not known.
+            EncodeError: the text cannot be coded, the card's capacity is not known, or the
+                terminal cannot name the receiver.
         """
         if seat.card is None or seat.family is None:
             raise EncodeError(f"terminal {seat.name} has not shown its card")
+        _check_address(submission, seat.family)
         return fit_plain(submission, card=seat.card, family=seat.family, overrides=self._overrides)
 
     def unit_bytes(self, submission: Submission, seat: Seat) -> int:
         """What one transmission of the card in a terminal carries.
 
         Raises:
-            EncodeError: the card's capacity is not known.
+            EncodeError: the card's capacity is not known, or the terminal cannot name the
+                receiver.
         """
         if seat.card is None or seat.family is None:
             raise EncodeError(f"terminal {seat.name} has not shown its card")
+        _check_address(submission, seat.family)
         return air_bytes(
             seat.card,
             seat.family,
@@ -299,3 +304,16 @@ class Planner:
             if known is not None and (not known.is_final or known.n_units_gone or known.in_flight):
                 return True
         return False
+
+
+def _check_address(submission: Submission, family: Family) -> None:
+    """Raise EncodeError where no frame of a family can name the receiver."""
+    codec_of(family).send(
+        OutgoingFrame(
+            to=submission.to,
+            form=Form.CODE,
+            content=b"\0",
+            n_bits=8,
+            service=submission.service,
+        )
+    )

@@ -106,6 +106,7 @@ class GatewayStatus:
             value["caster"] = caster_fields(self._caster.snapshot(self._monotonic_s()))
         if self._messages is not None:
             value["terminals"] = self.terminals()
+            value["shortmsg"] = self._messages.counts()
         return value
 
     def devices(self) -> list[dict[str, Any]]:

@@ -418,3 +418,19 @@ def test_a_card_that_moves_while_its_feedback_is_owed_waits_and_loses_nothing() 
     air.run(60.0)
     assert ship.message(first.id).cause == "possibly_sent"
     assert ship.message(second.id).state is State.ACCEPTED_BY_TERMINAL
+
+
+def test_an_address_that_no_terminal_can_name_is_refused_before_it_is_queued() -> None:
+    air = Air()
+    old = Gateway(air, ServiceSpec(terminals={"t1": Family.BD2}))
+    old.insert("t1", card(SHIP))
+    refusal = old.submit(4_200_001, "x")
+    assert isinstance(refusal, Refusal)
+    assert refusal.cause is RefusalCause.NO_CARD
+    assert "4200001" in refusal.explanation
+    both = Gateway(air, ServiceSpec(terminals={"t1": Family.BD2, "t2": Family.BD3}))
+    both.insert("t1", card(SHIP))
+    both.insert("t2", card(SPARE))
+    accepted(both.submit(4_200_001, "x"))
+    air.run(30.0)
+    assert [sender for _, sender, _ in air.log] == [SPARE]
