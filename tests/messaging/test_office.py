@@ -99,14 +99,17 @@ def test_a_disk_that_fails_at_on_air_sends_nothing_and_tries_again(tmp_path: Pat
     async def main(sky: Sky) -> None:
         async with Station(tmp_path, sky).running() as ship:
             await ship.ready()
+            # The card rests after the first one, so that the disk fails before the second is due.
+            _, first = await ship.send(to=HANDSET, text="w")
+            await ship.until(lambda: "accepted_by_terminal" in ship.states(first["id"]), "sent")
             _, value = await ship.send(to=HANDSET, text="x")
             sky.disk.fail_at = 0
-            await asyncio.sleep(30.0)
-            assert sky.on_air() == 0
+            await asyncio.sleep(120.0)
+            assert sky.on_air() == 1
             assert sky.disk.n_failed
             sky.disk.fail_at = None
             await ship.until(lambda: "accepted_by_terminal" in ship.states(value["id"]), "sent")
-            assert sky.on_air() == 1
+            assert sky.on_air() == 2
             answer = await ship.desk.show(value["id"])
             assert answer.value["n_sends"] == 1
             assert not answer.value["possibly_sent"]
