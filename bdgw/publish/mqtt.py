@@ -21,6 +21,7 @@ import structlog
 
 from bdgw.model import Alarm, ConnectionState
 from bdgw.publish.mqtt_connection import Connack, MqttConnection
+from bdgw.publish.mqtt_packet import IncomingMessage
 from bdgw.publish.mqtt_settings import MqttSettings, Presence, Subscription
 from bdgw.publish.outbox import JSON, Entry, Lane, Outbox
 from bdgw.publish.reason import Loss, LossKind, is_final, is_success, reason_name
@@ -349,10 +350,10 @@ class MqttPublisher:
         """Wake the loop; the connection knows why it ended."""
         self._work.set()
 
-    def on_message(self, topic: str, payload: bytes, properties: object) -> None:  # noqa: ARG002 - for commands later
+    def on_message(self, message: IncomingMessage) -> None:
         """Pass on a message of a subscription."""
         if self._deliver is not None:
-            self._deliver(topic, payload)
+            self._deliver(message.topic, message.payload)
 
     # Refused entries
 

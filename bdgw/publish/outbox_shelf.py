@@ -379,5 +379,3 @@ class Shelf:
         is_needed = chunk.n_here or chunk.is_dirty or chunk.is_in_commit
         if not is_needed and chunk.n_stored:
             self._chunks.pop(chunk.id, None)
-
-
