@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from bdgw.errors import DecodeError
 from bdgw.publish import mqtt_packet as packet
 from bdgw.publish.mqtt_packet import Kind, PacketReader
 
-topics = st.text(st.characters(exclude_characters="+#\0", exclude_categories=("Cs",)), min_size=1)
+topics = st.text(st.characters(exclude_characters="+#\0", exclude_categories=["Cs"]), min_size=1)
 numbers = st.integers(1, 65_535)
 
 
@@ -112,10 +113,10 @@ def test_a_connect_is_written_as_paho_writes_it(is_v5, login, is_clean):
 def test_a_subscribe_is_written_as_paho_writes_it(is_v5):
     peer = Recorder(is_v5=is_v5)
     if is_v5:
-        both = [(name.encode(), paho.SubscribeOptions(qos=qos)) for name, qos in FILTERS]
+        options = [(name.encode(), SubscribeOptions(qos=qos)) for name, qos in FILTERS]
+        _, number = peer._send_subscribe(False, options)
     else:
-        both = [(name.encode(), qos) for name, qos in FILTERS]
-    _, number = peer._send_subscribe(False, both)
+        _, number = peer._send_subscribe(False, [(name.encode(), qos) for name, qos in FILTERS])
     assert peer.packets == [packet.encode_subscribe(number, FILTERS, is_v5=is_v5)]
 
 
