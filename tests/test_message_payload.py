@@ -286,6 +286,7 @@ async def answers(tmp_path: Path, *commands: tuple[str, Any]) -> list[dict[str, 
             entropy=random.Random(0).randbytes,
             flush=lambda _terminal: None,
             emit=lambda _event: None,
+            on_state=lambda: None,
         )
         door = MessageCommands("gw", MessageDesk(office, store=store, clock=clock), reply=reply)
         working = asyncio.create_task(door.run())

@@ -9,7 +9,7 @@ import enum
 
 import msgspec
 
-__all__ = ["Loss", "LossKind", "is_final", "is_success", "reason_name"]
+__all__ = ["Loss", "LossKind", "is_final", "is_success", "reason_name", "refusal_text"]
 
 
 class LossKind(enum.StrEnum):
@@ -71,3 +71,42 @@ def is_final(code: int) -> bool:
 def reason_name(code: int) -> str:
     """The word for a reason code, for counters and logs."""
     return _NAMES.get(code, f"reason_{code:#04x}")
+
+
+# MQTT 3.1.1, section 3.2.2.3.
+_CONNACK_3 = {
+    1: "unsupported protocol version",
+    2: "client identifier rejected",
+    3: "server unavailable",
+    4: "bad user name or password",
+    5: "not authorized",
+}
+# MQTT 5, sections 3.2.2.2 and 3.14.2.1.
+_CONNACK_5 = {
+    0x00: "normal disconnection",
+    0x81: "malformed packet",
+    0x82: "protocol error",
+    0x84: "unsupported protocol version",
+    0x85: "client identifier not valid",
+    0x86: "bad user name or password",
+    0x87: "not authorized",
+    0x88: "server unavailable",
+    0x89: "server busy",
+    0x8A: "banned",
+    0x8B: "server shutting down",
+    0x8D: "keep alive timeout",
+    0x8E: "session taken over",
+    0x93: "receive maximum exceeded",
+    0x95: "packet too large",
+    0x96: "message rate too high",
+    0x97: "quota exceeded",
+    0x98: "administrative action",
+    0x9C: "use another server",
+    0x9D: "server moved",
+    0x9F: "connection rate exceeded",
+}
+
+
+def refusal_text(code: int, *, is_v5: bool) -> str:
+    """In words, why a CONNECT was refused or a connection ended."""
+    return (_CONNACK_5 if is_v5 else _CONNACK_3).get(code, f"code {code:#04x}").capitalize()

@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,12 +40,16 @@ def terminal() -> Iterator[Terminal]:
         yield made
 
 
+def has(count: int) -> Callable[[dict[str, Any]], bool]:
+    return lambda shown: bool(shown["fixes"] >= count)
+
+
 async def speak(run: Running, port: Terminal, first: int, last: int) -> None:
     """Say epochs, each after the one before has become a fix."""
     for second in range(first, last):
         port.say(epoch(second))
         # An epoch ends with the next one, or with a pause.
-        await run.device_is("a", lambda d, wanted=second - first: d["fixes"] >= wanted)
+        await run.device_is("a", has(second - first))
     await run.device_is("a", lambda d: d["fixes"] == last - first)
 
 
@@ -116,7 +120,7 @@ async def test_the_embedded_broker_dies_and_nothing_is_lost(tmp_path, terminal, 
                     shown = (await run.status())["mqtt"]["embedded"]
                     os.kill(shown["pid"], signal.SIGKILL)
                 terminal.say(epoch(second))
-                await run.device_is("a", lambda d, wanted=second: d["fixes"] >= wanted)
+                await run.device_is("a", has(second))
             await run.device_is("a", lambda d: d["fixes"] == 40)
             await run.status_is(lambda s: s["mqtt"]["connects"] == 2 and s["outbox"]["depth"] == 0)
 

@@ -7,6 +7,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ async def test_an_alarm_is_safe_before_the_broker_knows_of_it(tmp_path):
     for number in range(3):
         entry_id = put_alarm(outbox, number)
         assert entry_id is not None
-        outbox.when_safe(entry_id, lambda number=number: safe.append(number))
+        outbox.when_safe(entry_id, partial(safe.append, number))
     fix_id = put_fix(outbox, "a", 0)
     assert fix_id is not None
     outbox.when_safe(fix_id, lambda: safe.append(99))
@@ -141,8 +142,8 @@ async def test_an_outage_takes_no_memory_and_is_made_good(tmp_path):
     order: dict[str, list[int]] = {}
     for each in got:
         if each.lane is Lane.HISTORY:
-            device, number = each.payload.decode().split()
-            order.setdefault(device, []).append(int(number))
+            device, counted = each.payload.decode().split()
+            order.setdefault(device, []).append(int(counted))
     assert all(numbers == list(range(399)) for numbers in order.values())
     await outbox.close()
 
@@ -262,7 +263,7 @@ async def _busy(path: Path, ack: Callable[[Any], None]) -> None:
         else:
             entry_id = put_fix(outbox, f"d{number % 3}", number)
         assert entry_id is not None
-        outbox.when_safe(entry_id, lambda name=name: ack(("safe", name)))
+        outbox.when_safe(entry_id, partial(ack, ("safe", name)))
         if number % 100 > 60:  # the broker is there
             flying += outbox.take(WINDOW - len(flying))
             rng.shuffle(flying)

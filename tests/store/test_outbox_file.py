@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,7 +66,7 @@ def test_the_oldest_go_first_and_urgent_ones_never(path):
     sizes = write(file, 1, 2, 3, 4)
     write(file, 5, is_urgent=True)
     write(file, settled=[(2, 5, b"\x1f")])
-    limits = {"n": 0, "size_bytes": 0, "before_s": 0.0}
+    limits: dict[str, Any] = {"n": 0, "size_bytes": 0, "before_s": 0.0}
     assert file.drop_oldest(after=0, keep=(), **limits) == (0, 0, 0)
     assert file.drop_oldest(after=0, keep={1}, **{**limits, "n": 1}) == (3, 0, sizes[1])
     assert file.drop_oldest(after=0, keep=(), **{**limits, "before_s": 1.5}) == (0, 8, sizes[0])
