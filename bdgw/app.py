@@ -28,6 +28,7 @@ from bdgw.errors import ConfigError
 from bdgw.hostclock import HostClock
 from bdgw.hub import Hub
 from bdgw.intake import Intake
+from bdgw.keeping import build_history
 from bdgw.model import Alarm, ConnectionState, DeviceState, DeviceStatus, Via
 from bdgw.ntrip.gate import AccountGate
 from bdgw.plan import (
@@ -35,8 +36,6 @@ from bdgw.plan import (
     broker_password,
     device_facts,
     device_specs,
-    history_limits,
-    history_path,
     host_and_port,
     listener_specs,
     mqtt_settings,
@@ -65,9 +64,6 @@ from bdgw.receivers import (
 from bdgw.repair import Repair
 from bdgw.statedir import locked
 from bdgw.status import GatewayStatus
-from bdgw.store.history import StoredHistory
-from bdgw.store.history_file import HistoryFile
-from bdgw.store.history_reader import HistoryFileReader
 from bdgw.timescale import posix_from_gpst
 from bdgw.trusted_time import TrustedTime
 from bdgw.wire.session import Session
@@ -101,6 +97,7 @@ def check(config: Config) -> None:
         rng=random.Random(),  # noqa: S311 - never asked
     )
     _check_secrets_and_files(config)
+    build_history(config, trusted_utc_ns=lambda: None)
     check_augmentation(config)
 
 
@@ -136,7 +133,7 @@ class Gateway:
             utc_ns=self._clock.utc_ns,
         )
         self._hub.subscribe(self._sink)
-        self._history = self._build_history()
+        self._history = build_history(config, trusted_utc_ns=self._trusted_utc_ns)
         self._repair: Repair | None = None
         if self._history is not None:
             self._hub.subscribe(self._history)
@@ -265,16 +262,6 @@ class Gateway:
         if self.intake.records[device].facts.via is not Via.FILE:
             self._augmentation.take(device, event, now)
         self.intake.take(device, event, now)
-
-    def _build_history(self) -> StoredHistory | None:
-        if not self._config.history.enabled:
-            return None
-        path = history_path(self._config)
-        return StoredHistory(
-            HistoryFile(path, history_limits(self._config)),
-            HistoryFileReader(path),
-            trusted_utc_ns=self._trusted_utc_ns,
-        )
 
     def _build_archive(self) -> Archive | None:
         if self._history is None:

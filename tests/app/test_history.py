@@ -16,6 +16,7 @@ import pytest
 from tests.app.rig import Running, device, head, running
 from tests.publish.brokers import Subscriber, free_port, until
 from tests.receivers.rig import Terminal
+from tests.store.postgres import PASSWORD, PostgresProcess
 from tests.support.spoken import epoch, sentence
 
 pytestmark = pytest.mark.usefixtures("brisk")
@@ -145,3 +146,34 @@ async def test_a_history_that_is_damaged_stops_nothing_else(tmp_path, terminal):
         code, _, text = await ask(run, "/devices/a/fixes")
         assert code == 503
         assert "damaged" in text
+
+
+async def test_the_same_behind_postgresql(tmp_path, terminal):
+    process = PostgresProcess()
+    try:
+        process.start()
+        secret = tmp_path / "database"
+        secret.write_text(PASSWORD, encoding="ascii")
+        lines = (f'[store]\nurl = "{process.url()}"', f'password = {{ file = "{secret}" }}')
+        text = config(tmp_path, terminal, f"mqtt://127.0.0.1:{free_port()}", *lines)
+        async with running(text) as run:
+            await spoken(run, terminal, 0, 20)
+            found = await values(run, "/devices/a/fixes?limit=5")
+            assert [fix["seq"] for fix in found["fixes"]] == list(range(5))
+            shown = (await run.status())["history"]
+            assert (shown["kind"], shown["dropped"]) == ("postgresql", 0)
+            assert PASSWORD not in json.dumps(await run.status())
+            assert not (tmp_path / "state" / "history.db").exists()
+            process.stop()
+            code, _, text = await ask(run, "/devices/a/fixes")
+            assert code == 503
+            assert PASSWORD not in text
+            await spoken(run, terminal, 30, 20)
+            process.start()
+            await run.status_is(lambda s: s["history"]["stored"] >= 40)
+            found = await values(run, f"/devices/a/fixes?after={found['next_after']}")
+            seqs = [fix["seq"] for fix in found["fixes"]]
+            assert seqs == list(range(5, 5 + len(seqs)))
+            assert len(seqs) >= 35
+    finally:
+        process.remove()

@@ -14,9 +14,7 @@ T0_NS = 1_798_099_200 * SECOND_NS
 """2026-12-24T08:00:00Z."""
 
 
-def fix(
-    seq: int, *, device: str = "a", boot: str = "b1", second: float | None = None
-) -> DeviceFix:
+def fix(seq: int, *, device: str = "a", boot: str = "b1", second: float | None = None) -> DeviceFix:
     """A fix ``second`` after 08:00:00, received a tenth of a second later."""
     t_utc_ns = T0_NS + round((seq / 10 if second is None else second) * 10) * 100_000_000
     return DeviceFix(
