@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-__all__ = ["alarm", "connection", "fix", "health", "history_fix", "root", "sky"]
+__all__ = [
+    "alarm",
+    "connection",
+    "device_of_repair",
+    "fix",
+    "health",
+    "history_fix",
+    "repair_commands",
+    "repair_reply",
+    "root",
+    "sky",
+]
 
 
 def root(gateway: str) -> str:
@@ -38,3 +49,22 @@ def sky(gateway: str, device: str) -> str:
 def alarm(gateway: str, kind: str) -> str:
     """Alarms of one kind."""
     return f"{root(gateway)}/alarm/event/{kind}"
+
+
+def repair_commands(gateway: str) -> str:
+    """What to subscribe to for requests to send fixes again."""
+    return f"{root(gateway)}/dev/+/command/repair"
+
+
+def device_of_repair(gateway: str, topic: str) -> str | None:
+    """Tell the device that such a request is about; None: the topic is none of these."""
+    prefix, suffix = f"{root(gateway)}/dev/", "/command/repair"
+    if not (topic.startswith(prefix) and topic.endswith(suffix)):
+        return None
+    device = topic[len(prefix) : -len(suffix)]
+    return device if device and "/" not in device else None
+
+
+def repair_reply(gateway: str, device: str, request_id: str) -> str:
+    """Where such a request is answered that names no response topic (MQTT 3.1.1)."""
+    return f"{root(gateway)}/dev/{device}/command/reply/{request_id}"
