@@ -25,6 +25,11 @@ def _program(name: str) -> str | None:
     return shutil.which(name) or (str(found[-1]) if found else None)
 
 
+def is_installed() -> bool:
+    """Whether there is a server to start."""
+    return _program("initdb") is not None and _program("postgres") is not None
+
+
 def require_postgres() -> tuple[str, str]:
     """Give the programs, or skip; with BDGW_REQUIRE=1 absence is a failure."""
     initdb, postgres = _program("initdb"), _program("postgres")
