@@ -19,6 +19,7 @@ from bdgw.shortmsg.ledger_store import StoreError
 from bdgw.store.history_backend import HistoryItem, HistoryLimits, Written
 from bdgw.store.history_postgres_schema import migrate
 from bdgw.store.history_row import context_of, fix_row, instant_utc_ns
+from bdgw.store.history_schema import BLOCK
 
 __all__ = ["PostgresHistory", "PostgresServer"]
 
@@ -27,8 +28,17 @@ _COLUMNS: LiteralString = (
     "alt_hae_m, alt_msl_m, acc_h_m, acc_v_m, speed_m_s, course_deg, sats_used, hdop, corr_age_s, "
     "corr_station, provenance_age_s"
 )
+_KEEP: LiteralString = f"""WITH kept AS (
+        INSERT INTO bdgw.fix ({_COLUMNS}) SELECT {_COLUMNS} FROM arriving
+        ON CONFLICT (stream, seq) DO NOTHING RETURNING stream, seq, t_utc_ns)
+    INSERT INTO bdgw.block AS old (stream, number, n, min_utc_ns, max_utc_ns)
+        SELECT stream, seq / {BLOCK}, count(*), min(t_utc_ns), max(t_utc_ns)
+        FROM kept GROUP BY 1, 2
+        ON CONFLICT (stream, number) DO UPDATE SET n = old.n + excluded.n,
+            min_utc_ns = least(old.min_utc_ns, excluded.min_utc_ns),
+            max_utc_ns = greatest(old.max_utc_ns, excluded.max_utc_ns)"""  # noqa: S608 - our columns
 _CONTEXTS_MAX = 10_000
-_CHUNK = 5000
+_CHUNK = 20_000
 _RETAIN_EVERY_S = 60.0
 _STATEMENT_MAX_MS = 60_000
 _DEAD_PEER_MS = 20_000
@@ -176,10 +186,7 @@ class PostgresHistory:
                 with cursor.copy(f"COPY arriving ({_COLUMNS}) FROM STDIN") as copy:
                     for row in rows:
                         copy.write_row(row)
-                cursor.execute(
-                    f"INSERT INTO bdgw.fix ({_COLUMNS}) SELECT {_COLUMNS} FROM arriving "  # noqa: S608 - our columns
-                    "ON CONFLICT (stream, seq) DO NOTHING"
-                )
+                cursor.execute(_KEEP)
                 if aside:
                     cursor.executemany(
                         """INSERT INTO bdgw.quarantine (gateway, device, reason, t_rx_utc_ns,
@@ -250,13 +257,22 @@ class PostgresHistory:
     def _forget(self, connection: psycopg.Connection[Any]) -> int:
         n_gone = 0
         if self._limits.max_age_ns is not None:
+            # The oldest first, so that of each stream a beginning goes.
             n_gone = connection.execute(
                 """DELETE FROM bdgw.fix WHERE ctid = ANY(ARRAY(
                        SELECT fix.ctid FROM bdgw.fix JOIN bdgw.stream ON stream.id = fix.stream
                        WHERE stream.gateway = %s AND stored_at < now() - make_interval(secs => %s)
-                       LIMIT %s))""",
+                       ORDER BY stored_at, stream, seq LIMIT %s))""",
                 (self._gateway, self._limits.max_age_ns / 1e9, _CHUNK),
             ).rowcount
+        if n_gone:
+            connection.execute(
+                """DELETE FROM bdgw.block USING bdgw.stream
+                   WHERE stream.id = block.stream AND gateway = %s AND number < coalesce(
+                       (SELECT min(seq) FROM bdgw.fix WHERE fix.stream = stream.id) / %s,
+                       number + 1)""",
+                (self._gateway, BLOCK),
+            )
         n_gone += connection.execute(
             """DELETE FROM bdgw.quarantine WHERE gateway = %s AND id <= (
                    SELECT id FROM bdgw.quarantine WHERE gateway = %s

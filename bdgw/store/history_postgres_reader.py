@@ -18,8 +18,10 @@ from bdgw.history import (
 )
 from bdgw.model import DeviceFix
 from bdgw.shortmsg.ledger_store import StoreError
+from bdgw.store.history_gaps import find_missing
 from bdgw.store.history_postgres import PostgresServer
 from bdgw.store.history_row import fix_of
+from bdgw.store.history_schema import BLOCK
 
 __all__ = ["PostgresHistoryReader"]
 
@@ -29,8 +31,8 @@ _COLUMNS: LiteralString = (
     "corr_station, provenance_age_s"
 )
 _FIRST_NS, _LAST_NS = -(1 << 63), (1 << 63) - 1
-_COUNT_MAX = 2_000_000
-"""Counted no further: it is asked only whether a range is too large."""
+_BLOCKS = 32
+"""Looked for at a time: a page needs few of them, and a long range has thousands."""
 
 
 class PostgresHistoryReader:
@@ -54,29 +56,31 @@ class PostgresHistoryReader:
             first_ns, last_ns = _bounds(query)
             fixes: list[DeviceFix] = []
             for stream, boot, after_seq in self._streams_after(connection, query):
-                rows = connection.execute(
-                    f"""SELECT {_COLUMNS} FROM bdgw.fix
-                        JOIN bdgw.context ON context.id = fix.context
-                        WHERE stream = %s AND seq > %s AND t_utc_ns >= %s AND t_utc_ns < %s
-                        ORDER BY seq LIMIT %s""",  # noqa: S608 - our columns
-                    (stream, after_seq, first_ns, last_ns, query.limit + 1 - len(fixes)),
-                ).fetchall()
-                fixes.extend(fix_of(query.device, boot, row[0], row[1:]) for row in rows)
-                if len(fixes) > query.limit:
-                    return FixPage(fixes=tuple(fixes[: query.limit]), has_more=True)
+                for first, last in _runs(connection, stream, after_seq, first_ns, last_ns):
+                    rows = connection.execute(
+                        f"""SELECT {_COLUMNS} FROM bdgw.fix
+                            JOIN bdgw.context ON context.id = fix.context
+                            WHERE stream = %s AND seq BETWEEN %s AND %s
+                            AND t_utc_ns >= %s AND t_utc_ns < %s
+                            ORDER BY seq LIMIT %s""",  # noqa: S608 - our columns
+                        (stream, first, last, first_ns, last_ns, query.limit + 1 - len(fixes)),
+                    ).fetchall()
+                    fixes.extend(fix_of(query.device, boot, row[0], row[1:]) for row in rows)
+                    if len(fixes) > query.limit:
+                        return FixPage(fixes=tuple(fixes[: query.limit]), has_more=True)
             return FixPage(fixes=tuple(fixes), has_more=False)
 
     def count(self, query: FixQuery) -> int:
-        """Count the fixes of a range, up to two millions."""
+        """Count the fixes of all blocks that the range touches."""
         with self._asking() as connection:
             first_ns, last_ns = _bounds(query)
             total = 0
             for stream, _boot, after_seq in self._streams_after(connection, query):
                 total += _number(
                     connection,
-                    """SELECT count(*) FROM (SELECT 1 FROM bdgw.fix WHERE stream = %s AND seq > %s
-                       AND t_utc_ns >= %s AND t_utc_ns < %s LIMIT %s) AS found""",
-                    (stream, after_seq, first_ns, last_ns, _COUNT_MAX),
+                    """SELECT coalesce(sum(n), 0) FROM bdgw.block WHERE stream = %s
+                       AND number >= %s AND max_utc_ns >= %s AND min_utc_ns < %s""",
+                    (stream, max(after_seq, 0) // BLOCK, first_ns, last_ns),
                 )
             return total
 
@@ -84,13 +88,18 @@ class PostgresHistoryReader:
         """What is missing, for each start."""
         with self._asking() as connection:
             starts = connection.execute(
-                """SELECT stream.id, boot, min(seq), max(seq), min(t_utc_ns), max(t_utc_ns)
-                   FROM bdgw.stream JOIN bdgw.fix ON fix.stream = stream.id
-                   WHERE gateway = %s AND device = %s GROUP BY stream.id ORDER BY stream.id""",
+                """SELECT id, boot,
+                   (SELECT min(seq) FROM bdgw.fix WHERE stream = id),
+                   (SELECT max(seq) FROM bdgw.fix WHERE stream = id),
+                   (SELECT min(min_utc_ns) FROM bdgw.block WHERE stream = id),
+                   (SELECT max(max_utc_ns) FROM bdgw.block WHERE stream = id)
+                   FROM bdgw.stream WHERE gateway = %s AND device = %s ORDER BY id""",
                 (self._gateway, device),
             ).fetchall()
             found = []
             for stream, boot, first, last, first_utc_ns, last_utc_ns in starts:
+                if first is None:  # all of it is forgotten
+                    continue
                 missing = _missing(connection, stream, SeqRange(first, last), limit)
                 found.append(
                     BootGaps(
@@ -164,35 +173,44 @@ class PostgresHistoryReader:
             yield stream, boot, query.after.seq if is_first and query.after else -1
 
 
+def _runs(
+    connection: psycopg.Connection[Any], stream: int, after_seq: int, first_ns: int, last_ns: int
+) -> Iterator[tuple[int, int]]:
+    """Give stretches of numbers in whose blocks the range has something, ascending."""
+    number = max(after_seq, 0) // BLOCK
+    while True:
+        found = connection.execute(
+            """SELECT number FROM bdgw.block WHERE stream = %s AND number >= %s
+               AND max_utc_ns >= %s AND min_utc_ns < %s ORDER BY number LIMIT %s""",
+            (stream, number, first_ns, last_ns, _BLOCKS),
+        ).fetchall()
+        runs: list[list[int]] = []
+        for (number,) in found:
+            if runs and runs[-1][1] == number - 1:
+                runs[-1][1] = number
+            else:
+                runs.append([number, number])
+        for first, last in runs:
+            yield max(after_seq + 1, first * BLOCK), last * BLOCK + BLOCK - 1
+        if len(found) < _BLOCKS:
+            return
+        number += 1
+
+
 def _missing(
     connection: psycopg.Connection[Any], stream: int, wanted: SeqRange, limit: int
 ) -> Missing:
-    first, last = wanted.first, wanted.last
-    n_there = _number(
-        connection,
-        "SELECT count(*) FROM bdgw.fix WHERE stream = %s AND seq BETWEEN %s AND %s",
-        (stream, first, last),
-    )
-    n_missing = last - first + 1 - n_there
-    if n_missing == 0:
-        return Missing(n_missing=0, ranges=())
-    rows = connection.execute(
-        """SELECT seq + 1, next - 1 FROM (
-               SELECT seq, lead(seq, 1, %(end)s) OVER (ORDER BY seq) AS next FROM (
-                   SELECT seq FROM bdgw.fix WHERE stream = %(stream)s
-                   AND seq BETWEEN %(first)s AND %(last)s
-                   UNION ALL SELECT %(before)s) AS there) AS neighbours
-           WHERE next > seq + 1 ORDER BY seq LIMIT %(limit)s""",
-        {
-            "stream": stream,
-            "first": first,
-            "last": last,
-            "before": first - 1,
-            "end": last + 1,
-            "limit": limit,
-        },
+    def seqs_between(first: int, last: int) -> Iterator[int]:
+        rows = connection.execute(
+            "SELECT seq FROM bdgw.fix WHERE stream = %s AND seq BETWEEN %s AND %s ORDER BY seq",
+            (stream, first, last),
+        )
+        return (seq for (seq,) in rows)
+
+    blocks = connection.execute(
+        "SELECT number, n FROM bdgw.block WHERE stream = %s ORDER BY number", (stream,)
     ).fetchall()
-    return Missing(n_missing=n_missing, ranges=tuple(SeqRange(*row) for row in rows))
+    return find_missing(wanted, blocks, seqs_between, limit=limit)
 
 
 def _number(

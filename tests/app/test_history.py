@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import json
+import sqlite3
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -123,6 +125,26 @@ async def test_the_history_survives_the_gateway_and_its_numbers_begin_anew(tmp_p
     seqs = [(boots.index(fix["boot"]), fix["seq"]) for fix in found["fixes"]]
     assert seqs == sorted(seqs)
     assert len(seqs) >= 40
+
+
+async def test_what_cannot_be_of_now_is_counted_shown_and_kept_aside(tmp_path, terminal):
+    text = config(tmp_path, terminal, f"mqtt://127.0.0.1:{free_port()}")
+    async with running(text) as run:
+        await spoken(run, terminal, 0, 10)
+        latest = (await run.device("a"))["last_fix"]
+        terminal.say(b"".join(epoch(5 + n, day=dt.date(2038, 1, 19)) for n in range(4)))
+        shown = await run.device_is("a", lambda d: d["quarantined"] >= 3)
+        assert shown["quarantine"]["reasons"].keys() == {"future"}
+        assert shown["quarantine"]["is_now"]
+        assert shown["quarantine"]["last_claimed"].startswith("2038-01-19T08:00:0")
+        assert shown["last_fix"]["seq"] in (latest["seq"], latest["seq"] + 1)
+        assert shown["last_fix"]["t_fix"].startswith("2026-02-01")
+        found = (await values(run, "/devices/a/fixes?from=2030-01-01T00:00:00Z"))["fixes"]
+        assert found == []
+        await run.status_is(lambda s: s["history"]["quarantined"] >= 3)
+    with contextlib.closing(sqlite3.connect(tmp_path / "state" / "history.db")) as file:
+        rows = file.execute("SELECT DISTINCT device, reason FROM quarantine").fetchall()
+    assert rows == [("a", "future")]
 
 
 async def test_a_gateway_without_a_history(tmp_path, terminal):
