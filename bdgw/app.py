@@ -18,20 +18,27 @@ from typing import cast
 import structlog
 
 from bdgw import __version__
-from bdgw.adapter_assembly import build_adapters
 from bdgw.api.app import build_api
 from bdgw.api.server import ApiServer
 from bdgw.archive import Archive
-from bdgw.assembly import build_augmentation, check_augmentation
+from bdgw.assembly import (
+    DeviceEvent,
+    build_adapters,
+    build_augmentation,
+    build_history,
+    build_pool,
+    check_augmentation,
+    new_receiver_session,
+)
 from bdgw.augmentation import Augmentation
 from bdgw.config import Config
 from bdgw.device_desk import DeviceDesk
-from bdgw.errors import ConfigError, UnavailableError
+from bdgw.errors import UnavailableError
+from bdgw.health_teller import HealthTeller
 from bdgw.hostclock import HostClock
 from bdgw.hub import Hub
 from bdgw.intake import Intake
 from bdgw.messaging import MessageExchange, PortEvent
-from bdgw.messaging import SkippedBytes as SkippedTerminalBytes
 from bdgw.model import Alarm, ConnectionState, DeviceState, DeviceStatus, Via
 from bdgw.ntrip.gate import AccountGate
 from bdgw.plan import (
@@ -39,11 +46,7 @@ from bdgw.plan import (
     api_tokens,
     broker_password,
     device_facts,
-    device_specs,
-    history_limits,
-    history_path,
     host_and_port,
-    listener_specs,
     mqtt_settings,
     office_spec,
     outbox_bounds,
@@ -57,45 +60,27 @@ from bdgw.publish.embedded import EmbeddedBroker
 from bdgw.publish.mqtt import MqttPublisher, Presence
 from bdgw.publish.sink import PublishingSink
 from bdgw.receiver import (
-    CaptureSession,
-    EpochSeen,
-    FramesSeen,
-    ReceiverEvent,
     ReceiverSession,
 )
 from bdgw.receivers import (
-    Epoch,
-    Good,
-    ReceiverPool,
-    Skipped,
     SystemClock,
-    Verdict,
     raise_descriptor_limit,
 )
 from bdgw.repair import Repair
+from bdgw.repair_command import RepairCommands
 from bdgw.shortmsg.ledger_store import StoreError
 from bdgw.statedir import locked
 from bdgw.status import GatewayStatus
-from bdgw.store.history import StoredHistory
-from bdgw.store.history_file import HistoryFile
-from bdgw.store.history_reader import HistoryFileReader
 from bdgw.store.outbox_file import open_outbox
 from bdgw.timescale import posix_from_gpst
 from bdgw.trusted_time import TrustedTime
 from bdgw.wire.session import Session
-from bdgw.wire.splitter import Skipped as SkippedBytes
 
 __all__ = ["Gateway", "check"]
 
-_HEALTH_PERIOD_S = 10.0
 _DRAIN_S = 3.0
 _CORRECTION_LIFETIME_S = 2.0
 """What a rover's port has not taken by then is overtaken by the next epoch."""
-_LOCAL_IDLE_S = 0.3
-_NETWORK_IDLE_S = 2.0
-"""A DTU may cut a sentence in two packets a second apart; a serial line never pauses that long."""
-
-_DeviceEvent = ReceiverEvent | PortEvent
 
 _log = structlog.get_logger(__name__)
 
@@ -106,7 +91,7 @@ def check(config: Config) -> None:
     Raises:
         ConfigError: values that are right alone do not fit together, or a secret is missing.
     """
-    _pool(
+    build_pool(
         config,
         new_session=lambda _device: ReceiverSession(),
         emit=lambda _device, _event, _now: None,
@@ -115,6 +100,7 @@ def check(config: Config) -> None:
         rng=random.Random(),  # noqa: S311 - never asked
     )
     _check_secrets_and_files(config)
+    build_history(config, trusted_utc_ns=lambda: None)
     check_augmentation(config)
     office_spec(config)
     adapter_specs(config)
@@ -158,14 +144,14 @@ class Gateway:
             utc_ns=self._clock.utc_ns,
         )
         self._hub.subscribe(self._sink)
-        self._history = self._build_history()
+        self._history = build_history(config, trusted_utc_ns=self._trusted_utc_ns)
         self._repair: Repair | None = None
         if self._history is not None:
             self._hub.subscribe(self._history)
             self._repair = Repair(self._history, send=self._sink.send_again)
         self.adapters = build_adapters(config, self._outbox, clock=self._clock, rng=self._rng)
         self._hub.subscribe(self.adapters)
-        self._health_due = asyncio.Event()
+        self._health = HealthTeller(self._sink.health)
         self._gate = AccountGate()
         self._augmentation = self._build_augmentation()
         self.intake = Intake(
@@ -177,7 +163,7 @@ class Gateway:
             correction_of=self._augmentation.corrections.provenance,
             time_judge=self._time,
         )
-        self._pool = _pool(
+        self._pool = build_pool(
             config,
             new_session=self._new_session,
             emit=self._take,
@@ -187,6 +173,7 @@ class Gateway:
             gate=self._gate,
         )
         self._messages = self._build_messages()
+        self._repairs = self._build_repairs()
         self._publisher: MqttPublisher | None = None
         self.broker_url: str | None = None
         self.api_url: str | None = None
@@ -216,7 +203,7 @@ class Gateway:
                 if api is not None:
                     group.create_task(api.run(), name="api")
                 adapting = group.create_task(self.adapters.run(), name="adapters")
-                health = group.create_task(self._tell_health(self.status), name="health")
+                health = group.create_task(self._health.run(self.status), name="health")
                 sources = [
                     group.create_task(self._augmentation.run(), name="augmentation"),
                     group.create_task(self._run_repair(), name="repair"),
@@ -309,7 +296,17 @@ class Gateway:
             emit=self._hub.publish,
             holder=self._outbox,
             reply=self._reply,
-            on_state=self._health_due.set,
+            on_state=self._health.changed,
+        )
+
+    def _build_repairs(self) -> RepairCommands | None:
+        if self._repair is None:
+            return None
+        return RepairCommands(
+            self._config.gateway.id,
+            self._repair,
+            is_device=lambda device: device in self.intake.records,
+            reply=self._reply,
         )
 
     def _reply(self, topic: str, body: bytes, *, correlation: bytes | None = None) -> bool:
@@ -320,11 +317,17 @@ class Gateway:
     def _heard(self) -> tuple[str, ...]:
         """The filters of what the gateway subscribes to."""
         of_messages = () if self._messages is None else self._messages.subscriptions()
-        return (*of_messages, *self.adapters.subscriptions())
+        of_repairs = (
+            () if self._repairs is None else (topics.repair_commands(self._config.gateway.id),)
+        )
+        return (*of_messages, *of_repairs, *self.adapters.subscriptions())
 
     def _on_command(self, command: Command) -> None:
+        # Whoever takes it acknowledges it, when what it asks for is safe.
         if self._messages is not None and self._messages.on_command(command):
-            return  # acknowledged when what it asks for is safe
+            return
+        if self._repairs is not None and self._repairs.on_command(command):
+            return
         self.adapters.on_message(command.topic, command.payload)
         command.acknowledge()
 
@@ -342,7 +345,7 @@ class Gateway:
     def _write_correction(self, device: str, data: bytes, done: Callable[[bool], None]) -> bool:
         return self._pool.write(device, data, lifetime_s=_CORRECTION_LIFETIME_S, done=done)
 
-    def _take(self, device: str, event: _DeviceEvent, now: float) -> None:
+    def _take(self, device: str, event: DeviceEvent, now: float) -> None:
         if self._messages is not None and self._messages.is_terminal(device):
             # Its session is one of the exchange's own, see ``_new_session``.
             self._messages.take(device, cast("PortEvent", event), now)
@@ -351,16 +354,6 @@ class Gateway:
         if self.intake.records[device].facts.via is not Via.FILE:
             self._augmentation.take(device, event, now)
         self.intake.take(device, event, now)
-
-    def _build_history(self) -> StoredHistory | None:
-        if not self._config.history.enabled:
-            return None
-        path = history_path(self._config)
-        return StoredHistory(
-            HistoryFile(path, history_limits(self._config)),
-            HistoryFileReader(path),
-            trusted_utc_ns=self._trusted_utc_ns,
-        )
 
     def _build_archive(self) -> Archive | None:
         if self._history is None:
@@ -440,22 +433,10 @@ class Gateway:
         self.api_url = f"http://{shown}:{server.port}"
         return server
 
-    def _new_session(self, device: str) -> Session[_DeviceEvent]:
+    def _new_session(self, device: str) -> Session[DeviceEvent]:
         if self._messages is not None and self._messages.is_terminal(device):
             return self._messages.new_session(device)
-        record = self.intake.records[device]
-        if record.facts.via is Via.FILE:
-            return CaptureSession(
-                host_gpst_ns=self._time.gpst_ns,
-                max_future_ns=self._time.max_future_ns,
-                stats=record.stats,
-            )
-        return ReceiverSession(
-            idle_s=_NETWORK_IDLE_S if record.facts.via is Via.IP else _LOCAL_IDLE_S,
-            host_gpst_ns=self._time.gpst_ns,
-            max_future_ns=self._time.max_future_ns,
-            stats=record.stats,
-        )
+        return new_receiver_session(self.intake.records[device], self._time)
 
     def _on_storage(self, error: str | None) -> None:
         if error is None:
@@ -463,73 +444,15 @@ class Gateway:
         else:
             text = f"the outbox cannot be written, and keeps what it can in memory: {error}"
             self._alarm("outbox_storage_failed", text)
-        self._health_due.set()
+        self._health.changed()
 
     def _alarm(self, kind: str, text: str) -> None:
         self._hub.publish(Alarm(kind=kind, device=None, text=text, t_utc_ns=self._clock.utc_ns()))
 
     def _on_publisher(self, event: ConnectionState | Alarm) -> None:
         self._hub.publish(event)
-        self._health_due.set()
+        self._health.changed()
 
     def _on_state(self, state: DeviceState) -> None:
         self._hub.publish(state)
-        self._health_due.set()
-
-    async def _tell_health(self, status: GatewayStatus) -> None:
-        """Publish the health summary at every change of a device and at a steady pace.
-
-        While the broker is away one of them waits, whose age tells of the outage; what counts is
-        the one that follows when the broker is back.
-        """
-        is_one_waiting = False
-        while True:
-            self._health_due.clear()
-            is_connected = status.is_connected()
-            if is_connected or not is_one_waiting:
-                self._sink.health(status.health())
-                is_one_waiting = not is_connected
-            await asyncio.sleep(1.0)  # several changes at once make one message
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_HEALTH_PERIOD_S):
-                    await self._health_due.wait()
-
-
-def _pool(
-    config: Config,
-    *,
-    new_session: Callable[[str], Session[_DeviceEvent]],
-    emit: Callable[[str, _DeviceEvent, float], None],
-    on_state: Callable[[DeviceState], None],
-    clock: SystemClock,
-    rng: random.Random,
-    gate: AccountGate | None = None,
-) -> ReceiverPool[_DeviceEvent]:
-    """Build the pool, which finds out whether the devices can be told apart."""
-    try:
-        return ReceiverPool(
-            device_specs(config),
-            listener_specs(config),
-            new_session=new_session,
-            classify=_classify,
-            emit=emit,
-            on_state=on_state,
-            clock=clock,
-            rng=rng,
-            gate=gate,
-        )
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
-
-
-def _classify(event: _DeviceEvent) -> Verdict:
-    if isinstance(event, EpochSeen):
-        t_ns = event.fix.t_gpst_ns if event.fix.t_gpst_ns is not None else event.fix.tod_utc_ns
-        return None if t_ns is None else Epoch(t_ns / 1e9)
-    if isinstance(event, FramesSeen):
-        return Good(event.count)
-    if isinstance(event, SkippedBytes):
-        return Skipped(len(event.data))
-    if isinstance(event, SkippedTerminalBytes):
-        return Skipped(event.n_bytes)
-    return None
+        self._health.changed()

@@ -37,8 +37,8 @@ class TimeJudge(Protocol):
         """Note what a receiver says."""
         ...
 
-    def reason_against(self, fix: Fix, rx_s: float) -> str | None:
-        """Tell why a fix cannot be of now, None where nothing speaks against it."""
+    def reason_against(self, fix: Fix, rx_s: float, now: float) -> str | None:
+        """Tell why a fix cannot be of the time when it was read; None: nothing against it."""
         ...
 
 
@@ -114,7 +114,7 @@ class Intake:
         record = self.records[device]
         if event.sky is not None:
             record.sky = (event.sky, event.rx_s)
-        reason = self._reason_against(record.facts, event)
+        reason = self._reason_against(record.facts, event, now)
         if reason is not None:
             self._quarantine(record, event, reason)
             return
@@ -146,13 +146,13 @@ class Intake:
     def _t_rx_utc_ns(self, event: EpochSeen) -> int:
         return self._utc_ns() - int((self._monotonic_s() - event.rx_s) * 1e9)
 
-    def _reason_against(self, facts: DeviceFacts, event: EpochSeen) -> str | None:
+    def _reason_against(self, facts: DeviceFacts, event: EpochSeen, now: float) -> str | None:
         # A recording speaks of another time: only what its own session disbelieves is wrong.
         if self._time_judge is None or facts.via is Via.FILE:
             is_wrong = event.fix.time_quality is TimeQuality.IMPLAUSIBLE
             return _IMPLAUSIBLE if is_wrong else None
         self._time_judge.hear(facts.id, event.fix, event.rx_s)
-        return self._time_judge.reason_against(event.fix, event.rx_s)
+        return self._time_judge.reason_against(event.fix, event.rx_s, now)
 
     def _quarantine(self, record: DeviceRecord, event: EpochSeen, reason: str) -> None:
         """Count and keep aside a fix whose date cannot be; one alarm when it begins."""

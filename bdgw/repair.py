@@ -21,6 +21,7 @@ __all__ = ["RANGE_MAX", "Repair"]
 
 RANGE_MAX = 50_000
 """Numbers of one request: more than an hour at 10 Hz."""
+_SEQ_MAX = 1 << 62
 _WAITING_MAX = 16
 _RANGES_MAX = 1000
 _BATCH = 100
@@ -64,7 +65,7 @@ class Repair:
             RepairBusyError: too many wait.
             HistoryError: the history cannot be read.
         """
-        if not 0 <= from_seq <= to_seq:
+        if not 0 <= from_seq <= to_seq < _SEQ_MAX:
             raise RepairError("from_seq is 0 or more, and to_seq not below it")
         if to_seq - from_seq >= RANGE_MAX:
             raise RepairError(f"one request is for up to {RANGE_MAX} numbers")

@@ -108,9 +108,17 @@ class TrustedTime:
             return _UNTRUSTED_FUTURE_NS
         return _TRUSTED_FUTURE_NS + self._drift_ns(now)
 
-    def reason_against(self, fix: Fix, rx_s: float) -> str | None:
-        """Tell why a live fix cannot be of now; None where nothing speaks against it."""
+    def reason_against(self, fix: Fix, rx_s: float, now: float) -> str | None:
+        """Tell why a live fix, read at ``rx_s``, cannot be of then; None: nothing against it."""
+        self._look(now)
         t_gpst_ns = fix.t_gpst_ns
+        if fix.time_quality is TimeQuality.GNSS and t_gpst_ns is not None:
+            # Nearly all fixes end here.
+            anchor_ns = self._anchor_ns
+            if anchor_ns is not None and (
+                -DAY_NS < t_gpst_ns - anchor_ns - int(rx_s * 1e9) <= _TRUSTED_FUTURE_NS
+            ):
+                return None
         if fix.time_quality is not TimeQuality.IMPLAUSIBLE and (
             t_gpst_ns is None or fix.time_quality not in _DATED
         ):
@@ -151,7 +159,7 @@ class TrustedTime:
 
     def _look(self, now: float) -> None:
         """Hear all witnesses, at most once a second."""
-        if self._looked_s is not None and 0 <= now - self._looked_s < _LOOK_EVERY_S:
+        if self._looked_s is not None and now - self._looked_s < _LOOK_EVERY_S:
             return
         self._looked_s = now
         self._look_at_host(now)

@@ -95,6 +95,21 @@ def keys_of(model: type[BaseModel]) -> set[str]:
     return names
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        f'url = "postgresql://bdgw:{CANARY}@db/x"',
+        f'url = "postgresql://db/x?password={CANARY}"',
+        f'url = "postgresql://bdgw@db/x"\npassword = "{CANARY}"',
+    ],
+)
+def test_the_password_of_the_database_does_not_stand_in_the_file(lines: str):
+    error = error_of(f"{EMBEDDED}[store]\n{lines}\n")
+    assert "store" in error
+    assert "env" in error
+    assert CANARY not in error
+
+
 # Messages: file, key, value, what is allowed
 
 
@@ -127,6 +142,12 @@ def keys_of(model: type[BaseModel]) -> set[str]:
             ),
             ["peer 'b': address 7 is also of 'a'"],
         ),
+        (
+            EMBEDDED + "[history]\nmax_age_days = 0\n",
+            ["history.max_age_days = 0", "greater than 0"],
+        ),
+        (EMBEDDED + "[history]\nmax_size_mib = 1\n", ["history.max_size_mib = 1", "16"]),
+        (EMBEDDED + '[store]\nurl = "mysql://x/y"\n', ["store", "postgresql://user@host"]),
         (a_device("silence_s = 0"), ["device[1].silence_s = 0", "greater than 0"]),
         (a_device("silence_s = nan"), ["device[1].silence_s = nan"]),
         (a_device("epoch = 2000.0"), ["device[1]", "epoch needs frame"]),

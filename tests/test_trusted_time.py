@@ -78,7 +78,7 @@ def test_a_step_of_the_host_changes_a_flag_and_nothing_else(step_s: float):
         shown = error_s(time, now)
         assert shown is not None
         assert abs(shown) < 1.5, "one receiver and our own count outvote the host"
-        assert time.reason_against(claim(now), now) is None
+        assert time.reason_against(claim(now), now, now) is None
     state = time.state(5000)
     assert (state.source, state.is_host_right, state.n_steps) == ("receivers", False, 1)
     assert state.last_step_s == pytest.approx(step_s)
@@ -119,8 +119,8 @@ def test_receivers_that_agree_stand_in_for_a_host_that_was_never_set():
         hear(time, 3.0, a=-0.3, b=-0.1)
         assert error_s(time, 3.0) == pytest.approx(-0.1)
         assert time.state(3.0).source == "receivers"
-        assert time.reason_against(claim(4.0, error_s=1.5), 4.0) is None
-        assert time.reason_against(claim(4.0, error_s=2.5), 4.0) == "future"
+        assert time.reason_against(claim(4.0, error_s=1.5), 4.0, 4.0) is None
+        assert time.reason_against(claim(4.0, error_s=2.5), 4.0, 4.0) == "future"
 
 
 def test_two_parties_of_one_size_agree_on_nothing():
@@ -185,7 +185,7 @@ def test_with_good_receivers_the_time_is_right_whatever_the_host_does(steps):
         shown = error_s(time, now)
         assert shown is not None
         assert abs(shown) <= 2.5, time.state(now)
-        assert time.reason_against(claim(now), now) is None
+        assert time.reason_against(claim(now), now, now) is None
 
 
 # From bytes to what is kept back (promise: table 1980, 1999, 2019, 2038, BDT week 8191 -> 0).
@@ -284,7 +284,7 @@ def test_a_date_1024_weeks_ago_is_kept_back_where_it_is_not():
 def test_how_far_off_is_too_far(ahead_ns: int, reason: str | None):
     time = TrustedTime(Host())
     fix = Fix(kind=FixKind.SINGLE, t_gpst_ns=truth(5.0) + ahead_ns, time_quality=TimeQuality.GNSS)
-    assert time.reason_against(fix, 5.0) == reason
+    assert time.reason_against(fix, 5.0, 5.0) == reason
 
 
 def test_the_week_number_of_bds_begins_anew():
@@ -297,7 +297,7 @@ def test_the_week_number_of_bds_begins_anew():
     time = TrustedTime(Later())
     old = gpst_from_utc(dt.date(2006, 1, 1), 8 * 3600 * SECOND_NS)
     fix = Fix(kind=FixKind.SINGLE, t_gpst_ns=old, time_quality=TimeQuality.GNSS)
-    assert time.reason_against(fix, 5.0) == "wrong_week"
+    assert time.reason_against(fix, 5.0, 5.0) == "wrong_week"
     made, _ = through(TrustedTime(Later()), dt.date(2006, 1, 1))
     record = made.records["a"]
     assert record.last is not None

@@ -5,12 +5,15 @@ from __future__ import annotations
 __all__ = [
     "alarm",
     "connection",
+    "device_of_repair",
     "fix",
     "health",
     "history_fix",
     "message_command",
     "message_event",
     "message_reply",
+    "repair_commands",
+    "repair_reply",
     "root",
     "sky",
 ]
@@ -64,3 +67,22 @@ def message_command(gateway: str, verb: str) -> str:
 def message_reply(gateway: str, command_id: str) -> str:
     """The answer to a command, where no response topic is given (MQTT 3.1.1)."""
     return f"{root(gateway)}/shortmsg/command/reply/{command_id}"
+
+
+def repair_commands(gateway: str) -> str:
+    """What to subscribe to for requests to send fixes again."""
+    return f"{root(gateway)}/dev/+/command/repair"
+
+
+def device_of_repair(gateway: str, topic: str) -> str | None:
+    """Tell the device that such a request is about; None: the topic is none of these."""
+    prefix, suffix = f"{root(gateway)}/dev/", "/command/repair"
+    if not (topic.startswith(prefix) and topic.endswith(suffix)):
+        return None
+    device = topic[len(prefix) : -len(suffix)]
+    return device if device and "/" not in device else None
+
+
+def repair_reply(gateway: str, device: str, request_id: str) -> str:
+    """Where such a request is answered that names no response topic (MQTT 3.1.1)."""
+    return f"{root(gateway)}/dev/{device}/command/reply/{request_id}"

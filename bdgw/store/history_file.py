@@ -136,6 +136,8 @@ class HistoryFile:
             raise StoreError(f"{self.path}: its file system has no shared memory for a log")
         run("PRAGMA synchronous = FULL")
         run(f"PRAGMA journal_size_limit = {_WAL_BYTES_MAX}")
+        # A page that many batches touch is then written into the file once for all of them.
+        run(f"PRAGMA wal_autocheckpoint = {_WAL_BYTES_MAX // 4096}")
         if self._limits.max_bytes is not None:
             (page_bytes,) = run("PRAGMA page_size").fetchone()
             n_max = (self._limits.max_bytes + _SLACK_BYTES) // page_bytes

@@ -180,7 +180,9 @@ def _boot_gaps(
     connection: sqlite3.Connection, stream: int, boot: str, limit: int
 ) -> BootGaps | None:
     run = connection.execute
-    first, last = run("SELECT min(seq), max(seq) FROM fix WHERE stream = ?", (stream,)).fetchone()
+    # Asked together SQLite would look at every number.
+    (first,) = run("SELECT min(seq) FROM fix WHERE stream = ?", (stream,)).fetchone()
+    (last,) = run("SELECT max(seq) FROM fix WHERE stream = ?", (stream,)).fetchone()
     if first is None:
         return None
     (first_utc_ns, last_utc_ns) = run(

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from bdgw import app, plan
+from bdgw import plan
 from bdgw.publish.mqtt_settings import MqttSettings
 from bdgw.receivers import DeviceSpec
 from tests.publish.conftest import any_broker, certificates, mosquitto
@@ -35,4 +35,4 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
         "MqttSettings",
         partial(MqttSettings, backoff_floor_s=0.05, backoff_cap_s=0.2),
     )
-    monkeypatch.setattr(app, "_NETWORK_IDLE_S", 0.3)
+    monkeypatch.setattr(ports, "_NETWORK_IDLE_S", 0.3)

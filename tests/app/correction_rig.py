@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from bdgw import app, augmentation
+from bdgw import augmentation
 from bdgw.corrections import SourceSpec
 from bdgw.corrections.choice import FailoverRules
 from bdgw.ntrip.courtesy import CourtesyLimits
@@ -68,7 +68,7 @@ def hasten(patch: pytest.MonkeyPatch, *, floor_s: float = FLOOR_S, **rules: floa
     }.items():
         patch.setattr(target, value)
     patch.setattr(augmentation, "_LOOK_S", 0.1)
-    patch.setattr(app, "_NETWORK_IDLE_S", 0.3)
+    patch.setattr(ports, "_NETWORK_IDLE_S", 0.3)
 
 
 def nobody(folder: Path) -> str:

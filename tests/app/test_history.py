@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import json
+import sqlite3
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ import pytest
 from tests.app.rig import Running, device, head, running
 from tests.publish.brokers import Subscriber, free_port, until
 from tests.receivers.rig import Terminal
+from tests.store.postgres import PASSWORD, PostgresProcess
 from tests.support.spoken import epoch, sentence
 
 pytestmark = pytest.mark.usefixtures("brisk")
@@ -124,6 +127,26 @@ async def test_the_history_survives_the_gateway_and_its_numbers_begin_anew(tmp_p
     assert len(seqs) >= 40
 
 
+async def test_what_cannot_be_of_now_is_counted_shown_and_kept_aside(tmp_path, terminal):
+    text = config(tmp_path, terminal, f"mqtt://127.0.0.1:{free_port()}")
+    async with running(text) as run:
+        await spoken(run, terminal, 0, 10)
+        latest = (await run.device("a"))["last_fix"]
+        terminal.say(b"".join(epoch(5 + n, day=dt.date(2038, 1, 19)) for n in range(4)))
+        shown = await run.device_is("a", lambda d: d["quarantined"] >= 3)
+        assert shown["quarantine"]["reasons"].keys() == {"future"}
+        assert shown["quarantine"]["is_now"]
+        assert shown["quarantine"]["last_claimed"].startswith("2038-01-19T08:00:0")
+        assert shown["last_fix"]["seq"] in (latest["seq"], latest["seq"] + 1)
+        assert shown["last_fix"]["t_fix"].startswith("2026-02-01")
+        found = (await values(run, "/devices/a/fixes?from=2030-01-01T00:00:00Z"))["fixes"]
+        assert found == []
+        await run.status_is(lambda s: s["history"]["quarantined"] >= 3)
+    with contextlib.closing(sqlite3.connect(tmp_path / "state" / "history.db")) as file:
+        rows = file.execute("SELECT DISTINCT device, reason FROM quarantine").fetchall()
+    assert rows == [("a", "future")]
+
+
 async def test_a_gateway_without_a_history(tmp_path, terminal):
     url = f"mqtt://127.0.0.1:{free_port()}"
     async with running(config(tmp_path, terminal, url, "[history]", "enabled = false")) as run:
@@ -145,3 +168,34 @@ async def test_a_history_that_is_damaged_stops_nothing_else(tmp_path, terminal):
         code, _, text = await ask(run, "/devices/a/fixes")
         assert code == 503
         assert "damaged" in text
+
+
+async def test_the_same_behind_postgresql(tmp_path, terminal):
+    process = PostgresProcess()
+    try:
+        process.start()
+        secret = tmp_path / "database"
+        secret.write_text(PASSWORD, encoding="ascii")
+        lines = (f'[store]\nurl = "{process.url()}"', f'password = {{ file = "{secret}" }}')
+        text = config(tmp_path, terminal, f"mqtt://127.0.0.1:{free_port()}", *lines)
+        async with running(text) as run:
+            await spoken(run, terminal, 0, 20)
+            found = await values(run, "/devices/a/fixes?limit=5")
+            assert [fix["seq"] for fix in found["fixes"]] == list(range(5))
+            shown = (await run.status())["history"]
+            assert (shown["kind"], shown["dropped"]) == ("postgresql", 0)
+            assert PASSWORD not in json.dumps(await run.status())
+            assert not (tmp_path / "state" / "history.db").exists()
+            process.stop()
+            code, _, text = await ask(run, "/devices/a/fixes")
+            assert code == 503
+            assert PASSWORD not in text
+            await spoken(run, terminal, 30, 20)
+            process.start()
+            await run.status_is(lambda s: s["history"]["stored"] >= 40)
+            found = await values(run, f"/devices/a/fixes?after={found['next_after']}")
+            seqs = [fix["seq"] for fix in found["fixes"]]
+            assert seqs == list(range(5, 5 + len(seqs)))
+            assert len(seqs) >= 35
+    finally:
+        process.remove()

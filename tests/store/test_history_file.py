@@ -340,7 +340,7 @@ def test_a_newer_file_or_another_programs_is_left_alone(path: str):
             connection.execute(f"PRAGMA user_version = {version}")
         connection.close()
         before = Path(path).read_bytes()
-        with pytest.raises(error, match="another program|newer"):
+        with pytest.raises(error, match=r"another program|newer"):
             HistoryFile(path, HistoryLimits()).write((fix(1),), trusted_utc_ns=None)
         with pytest.raises(StoreError):
             HistoryFileReader(path).page(FixQuery(device="a"))
