@@ -6,7 +6,6 @@ most of them as integers of as many bytes as they need. Byte by byte: docs/binar
 
 from __future__ import annotations
 
-import math
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -103,9 +102,10 @@ class _Scaled(msgspec.Struct, frozen=True):
     is_signed: bool = False
 
     def write(self, value: float) -> bytes:
-        if not math.isfinite(value):
-            raise EncodeError(f"{value} is no number")
-        number = round(value * self.per_unit)
+        try:
+            number = round(value * self.per_unit)
+        except (ValueError, OverflowError):
+            raise EncodeError(f"{value} is no number") from None
         return svarint(number) if self.is_signed else uvarint(number)
 
     def read(self, reader: Reader) -> float:
