@@ -64,9 +64,10 @@ class GpsdServer:
         while True:
             try:
                 await self._listen()
-            except OSError as error:
+            except (OSError, UnicodeError) as error:  # the second: a name that cannot be one
                 self._n_failures += 1
-                self._reason = f"cannot listen on {self._spec.address}: {error.strerror or error}"
+                why = getattr(error, "strerror", None) or error
+                self._reason = f"cannot listen on {self._spec.address}: {why}"
                 if self._n_failures == 1:
                     _log.error("gpsd_adapter_down", adapter=self.name, reason=self._reason)
                 await asyncio.sleep(self._backoff.next_delay_s())

@@ -92,6 +92,10 @@ def jt808(terminal: str = TERMINAL, *lines: str, version: str = "2013") -> str:
             ["adapter 'jt808'", "tcp://host:port is needed"],
         ),
         (
+            jt808().replace("platform.example.com", "platform..example"),
+            ["adapter 'jt808'", "tcp://host:port is needed"],
+        ),
+        (
             jt808(TERMINAL + ', auth_code = "canary"'),
             ["terminals[1].auth_code: a secret is written as"],
         ),

@@ -84,6 +84,15 @@ async def test_a_poll_gives_the_last_of_every_device():
         writer.close()
 
 
+async def test_a_name_that_cannot_be_one_stops_nothing():
+    spec = GpsdSpec(name="gpsd", devices=("rover-1",), host="a..b", port=2947)
+    server = GpsdServer(spec, utc_ns=lambda: T_POSIX_S * 10**9, rng=random.Random(1))
+    task = asyncio.create_task(server.run())
+    await until(lambda: server.fields(0.0)["failures"] == 1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_an_address_that_is_taken_is_tried_again(monkeypatch):
     monkeypatch.setattr("bdgw.adapters.gpsd_server._RETRY_FLOOR_S", 0.01)
     monkeypatch.setattr("bdgw.adapters.gpsd_server._RETRY_CAP_S", 0.02)
