@@ -22,7 +22,7 @@ from bdgw.adapters.gpsd_session import GpsdSession
 from bdgw.adapters.spec import GpsdSpec
 from bdgw.backoff import Backoff
 from bdgw.hub import DomainEvent, SkySeen
-from bdgw.model import DeviceFix
+from bdgw.model import DeviceFix, Sky
 from bdgw.timescale import format_utc, gpst_from_posix
 
 __all__ = ["GpsdServer"]
@@ -49,7 +49,7 @@ class GpsdServer:
         self._backoff = Backoff(_RETRY_FLOOR_S, _RETRY_CAP_S, rng)
         self._clients: set[_Client] = set()
         self._fixes: dict[str, DeviceFix] = {}
-        self._skies: dict[str, dict[str, Any]] = {}
+        self._skies: dict[str, tuple[Sky, DeviceFix | None]] = {}
         self._activated: dict[str, str] = {}
         self._reason = "not yet listening"
         self.bound_port: int | None = None
@@ -64,9 +64,10 @@ class GpsdServer:
         while True:
             try:
                 await self._listen()
-            except OSError as error:
+            except (OSError, UnicodeError) as error:  # the second: a name that cannot be one
                 self._n_failures += 1
-                self._reason = f"cannot listen on {self._spec.address}: {error.strerror or error}"
+                why = getattr(error, "strerror", None) or error
+                self._reason = f"cannot listen on {self._spec.address}: {why}"
                 if self._n_failures == 1:
                     _log.error("gpsd_adapter_down", adapter=self.name, reason=self._reason)
                 await asyncio.sleep(self._backoff.next_delay_s())
@@ -90,33 +91,20 @@ class GpsdServer:
 
     def offer(self, event: DomainEvent) -> None:
         """Tell a fix or a sky view to whoever watches the device."""
-        if isinstance(event, DeviceFix) and self._serves(event.device):
+        if isinstance(event, DeviceFix) and event.device in self._known:
             self._n_fixes += 1
             self._fixes[event.device] = event
             if event.device not in self._activated:
                 self._activated[event.device] = self._now_text()
-            self._tell(event.device, report.tpv(event), event)
-        elif isinstance(event, SkySeen) and self._serves(event.device):
-            view = report.sky(event.device, event.sky, self._fixes.get(event.device))
-            self._skies[event.device] = view
-            self._tell(event.device, view, None)
+            if watching := self._watching(event.device):
+                _tell(watching, report.tpv(event), event)
+        elif isinstance(event, SkySeen) and event.device in self._known:
+            self._skies[event.device] = (event.sky, self._fixes.get(event.device))
+            if watching := self._watching(event.device):
+                _tell(watching, report.sky(event.device, *self._skies[event.device]), None)
 
-    def _serves(self, name: str) -> bool:
-        return name in self._known
-
-    def _tell(self, path: str, value: dict[str, Any], item: DeviceFix | None) -> None:
-        watching = [client for client in self._clients if client.session.wants(path)]
-        if not watching:
-            return
-        json_line = report.line(value)
-        nmea = b""
-        if item is not None and any(client.session.watch["nmea"] for client in watching):
-            nmea = report.nmea_lines(item.fix)
-        for client in watching:
-            if client.session.watch["json"]:
-                client.push(json_line)
-            if nmea and client.session.watch["nmea"]:
-                client.push(nmea)
+    def _watching(self, path: str) -> list[_Client]:
+        return [client for client in self._clients if client.session.wants(path)]
 
     def on_message(self, topic: str, payload: bytes) -> None:
         """Hear nothing: the broker is not needed here."""
@@ -125,7 +113,7 @@ class GpsdServer:
 
     def device(self, path: str) -> dict[str, Any] | None:
         """Describe a device."""
-        if not self._serves(path):
+        if path not in self._known:
             return None
         return report.device(path, activated=self._activated.get(path))
 
@@ -137,7 +125,7 @@ class GpsdServer:
         """Give the last reports of all devices, or of one."""
         names = [name for name in self._spec.devices if only in (None, name)]
         tpvs = [report.tpv(self._fixes[name]) for name in names if name in self._fixes]
-        skies = [self._skies[name] for name in names if name in self._skies]
+        skies = [report.sky(name, *self._skies[name]) for name in names if name in self._skies]
         return report.poll(self._now_text(), tpvs, skies, n_active=len(tpvs))
 
     def _now_text(self) -> str:
@@ -188,6 +176,19 @@ class GpsdServer:
             "lines_dropped": total.n_dropped,
             "requests_refused": total.n_bad,
         }
+
+
+def _tell(watching: list[_Client], value: dict[str, Any], item: DeviceFix | None) -> None:
+    """Write a report once for all who watch, in the languages that they want."""
+    line = report.line(value)
+    nmea = b""
+    if item is not None and any(client.session.watch["nmea"] for client in watching):
+        nmea = report.nmea_lines(item.fix)
+    for client in watching:
+        if client.session.watch["json"]:
+            client.push(line)
+        if nmea and client.session.watch["nmea"]:
+            client.push(nmea)
 
 
 class _Counts:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from bdgw.adapters.frame import Refusal, is_near_wgs84
+from bdgw.adapters.frame import Refusal, is_near_wgs84, is_wgs84
 from bdgw.adapters.spec import HomeAssistantSpec
 from bdgw.model import DeviceFix, FixKind
 from bdgw.timescale import format_utc
@@ -18,6 +18,7 @@ from bdgw.timescale import format_utc
 __all__ = ["attributes_topic", "birth_topic", "config_topic", "encode_config", "encode_place"]
 
 BIRTH = b"online"
+_NEAR_M = 1.0
 _encoder = msgspec.json.Encoder()
 
 
@@ -63,6 +64,7 @@ def encode_place(item: DeviceFix) -> bytes | Refusal:
     """Write where a device is, or say why that cannot be told.
 
     Frames within two metres of WGS 84 are taken as they are: zones are circles of tens of metres.
+    No accuracy better than a metre is claimed for them then.
     """
     fix = item.fix
     if fix.kind is FixKind.NONE or fix.lat_deg is None or fix.lon_deg is None:
@@ -74,7 +76,7 @@ def encode_place(item: DeviceFix) -> bytes | Refusal:
     value: dict[str, Any] = {
         "latitude": fix.lat_deg,
         "longitude": fix.lon_deg,
-        "gps_accuracy": fix.acc_h_m,
+        "gps_accuracy": _accuracy_m(fix.acc_h_m, item.frame),
         "altitude": fix.alt_msl_m,
         "vertical_accuracy": fix.acc_v_m,
         "speed_m_s": fix.speed_m_s,
@@ -86,6 +88,12 @@ def encode_place(item: DeviceFix) -> bytes | Refusal:
         "t_fix": None if fix.t_gpst_ns is None else format_utc(fix.t_gpst_ns),
     }
     return _encoder.encode({name: part for name, part in value.items() if part is not None})
+
+
+def _accuracy_m(acc_h_m: float | None, frame: str) -> float | None:
+    if acc_h_m is None or is_wgs84(frame):
+        return acc_h_m
+    return max(acc_h_m, _NEAR_M)
 
 
 def _unique_id(spec: HomeAssistantSpec, device: str) -> str:

@@ -115,9 +115,10 @@ def encode_location(
         return Refusal.FRAME_UNKNOWN
     if not is_near_wgs84(item.frame):
         return Refusal.FRAME_NOT_WGS84
-    beijing_s = posix_from_gpst(fix.t_gpst_ns) // _SECOND_NS
+    posix_s = posix_from_gpst(fix.t_gpst_ns) // _SECOND_NS
     lat_deg, lon_deg = fix.lat_deg, (fix.lon_deg + 180.0) % 360.0 - 180.0
-    if not (_FIRST_S <= beijing_s <= _LAST_S and abs(lat_deg) <= 90.0):
+    # Not a number fails the comparisons.
+    if not (_FIRST_S <= posix_s <= _LAST_S and abs(lat_deg) <= 90.0 and abs(lon_deg) <= 180.0):
         return Refusal.OUT_OF_RANGE
     if is_gcj02:
         lat_deg, lon_deg = gcj02_from_wgs84(lat_deg, lon_deg)
@@ -131,7 +132,7 @@ def encode_location(
     )
     extras = b""
     if fix.sats_used is not None:
-        extras = bytes((_SATELLITES, 1, min(fix.sats_used, 0xFF)))
+        extras = bytes((_SATELLITES, 1, min(max(fix.sats_used, 0), 0xFF)))
     return (
         bytes(4)
         + status.to_bytes(4)
@@ -140,7 +141,7 @@ def encode_location(
         + _word(fix.alt_msl_m)
         + _word(None if fix.speed_m_s is None else fix.speed_m_s * _DECI_KM_H_PER_M_S)
         + (0 if fix.course_deg is None else round(fix.course_deg) % 360).to_bytes(2)
-        + _beijing_time(beijing_s)
+        + _beijing_time(posix_s)
         + extras
     )
 

@@ -23,8 +23,8 @@ from bdgw.errors import DecodeError
 __all__ = ["CodeIssued", "CodeRefused", "Event", "Failed", "Jt808Session", "Ready"]
 
 _ANSWER_S = 10.0
-_N_REPEATS = 3
-"""A message is repeated three times, each wait longer by one more turn (clause 4.4)."""
+_N_REPEATS = 2
+"""A message is repeated twice; the standard multiplies the wait by 2, then by 3 (clause 4.4)."""
 _WINDOW = 8
 """Reports, or batches of them, without an answer."""
 _BATCH_LIMIT = 40
@@ -76,6 +76,7 @@ class _Pending(msgspec.Struct):
     message_id: MessageId
     frame: bytes
     due_s: float
+    wait_s: float = _ANSWER_S
     n_repeats: int = 0
     reports: tuple[int, ...] = ()
 
@@ -145,7 +146,8 @@ class Jt808Session:
                 self._fail(f"no answer to {pending.message_id:#06x}")
                 return
             pending.n_repeats += 1
-            pending.due_s = now + _ANSWER_S * (pending.n_repeats + 1)
+            pending.wait_s *= pending.n_repeats + 1
+            pending.due_s = now + pending.wait_s
             self._send(pending.frame, now)
         if self._phase is _Phase.READY and now - self._last_sent_s >= self._heartbeat_s:
             self._ask(MessageId.HEARTBEAT, b"", now)

@@ -6,7 +6,6 @@ most of them as integers of as many bytes as they need. Byte by byte: docs/binar
 
 from __future__ import annotations
 
-import math
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -103,9 +102,10 @@ class _Scaled(msgspec.Struct, frozen=True):
     is_signed: bool = False
 
     def write(self, value: float) -> bytes:
-        if not math.isfinite(value):
-            raise EncodeError(f"{value} is no number")
-        number = round(value * self.per_unit)
+        try:
+            number = round(value * self.per_unit)
+        except (ValueError, OverflowError):
+            raise EncodeError(f"{value} is no number") from None
         return svarint(number) if self.is_signed else uvarint(number)
 
     def read(self, reader: Reader) -> float:
@@ -250,7 +250,8 @@ def encode_record(record: FixRecord) -> bytes:
     """Write a record.
 
     Raises:
-        EncodeError: a number is negative where none can be, or is none; a text is too long.
+        EncodeError: a number is negative where none can be, or is none; a text is too long; a
+            word has no number yet.
     """
     if (record.lat_deg is None) != (record.lon_deg is None):
         raise EncodeError("latitude and longitude go together")
@@ -266,8 +267,8 @@ def encode_record(record: FixRecord) -> bytes:
         + presence.to_bytes(4)
         + bytes(
             (
-                _KINDS.index(record.kind) << 4 | _QUALITIES.index(record.time_quality),
-                _VIAS.index(record.via) << 4 | _SOLVERS.index(record.solver),
+                _number(_KINDS, record.kind) << 4 | _number(_QUALITIES, record.time_quality),
+                _number(_VIAS, record.via) << 4 | _number(_SOLVERS, record.solver),
             )
         )
     )
@@ -308,6 +309,12 @@ def decode_record(data: bytes) -> FixRecord:
         solver=_at(_SOLVERS, data[7] & 0xF),
         **values,
     )
+
+
+def _number(members: tuple[_MemberT, ...], word: _MemberT) -> int:
+    if word not in members:
+        raise EncodeError(f"{word} has no number")
+    return members.index(word)
 
 
 def _at(members: tuple[_MemberT, ...], number: int) -> _MemberT:

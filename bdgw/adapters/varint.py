@@ -12,6 +12,7 @@ __all__ = ["Reader", "svarint", "text", "uvarint"]
 
 _BITS = 64
 _TEXT_MAX_BYTES = 255
+_ONE_BYTE = tuple(bytes((number,)) for number in range(0x80))
 
 
 def uvarint(number: int) -> bytes:
@@ -20,6 +21,8 @@ def uvarint(number: int) -> bytes:
     Raises:
         EncodeError: it is outside of that.
     """
+    if 0 <= number < 0x80:
+        return _ONE_BYTE[number]
     if not 0 <= number < 1 << _BITS:
         raise EncodeError(f"{number} is not within 0 to 2**64 - 1")
     out = bytearray()

@@ -92,8 +92,8 @@ class Jt808TerminalConfig(Section):
     """GB/T 2260; 0 leaves it to the platform."""
     city: Annotated[int, Field(ge=0, le=0xFFFF)] = 0
     plate: Annotated[str, Field(max_length=32)] | None = None
-    plate_color: Annotated[int, Field(ge=1, le=99)] | None = None
-    """JT/T 415; goes together with ``plate``."""
+    plate_color: Annotated[int, Field(ge=0, le=99)] | None = None
+    """JT/T 415; goes together with ``plate``. 0 is no plate yet: then ``plate`` is the VIN."""
     imei: Annotated[str, Field(pattern=r"^[0-9]{15}$")] | None = None
     auth_code: SecretConfig | None = None
     """Where the platform has given one beforehand: then there is no registration."""

@@ -148,7 +148,7 @@ def _validated(model: type[SectionT], text: str, name: str) -> SectionT:
 
 def _explain(problem: ErrorDetails, whole: type[BaseModel]) -> str:
     location = problem["loc"]
-    key = _key(tuple(part for part in location if part not in ADAPTER_KINDS))
+    key = _key(_without_kind(location))
     kind = problem["type"]
     if kind == "extra_forbidden":
         known = _known_keys(location[:-1], whole)
@@ -176,6 +176,13 @@ def _holds_secrets(location: tuple[str | int, ...]) -> bool:
     """A table with secrets, or all of them, written as something else: the text may be one."""
     names = [part for part in location if isinstance(part, str)]
     return names[-1:] in (["tokens"], ["accounts"], ["users"], ["groups"])
+
+
+def _without_kind(location: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """Take out the kind of an adapter, which stands in the place as if it were a key."""
+    if location[:1] == ("adapter",) and location[2:3] and location[2] in ADAPTER_KINDS:
+        return location[:2] + location[3:]
+    return location
 
 
 def _key(location: tuple[str | int, ...]) -> str:

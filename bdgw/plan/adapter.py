@@ -119,6 +119,7 @@ def _jt808(config: Config, adapter: Jt808AdapterConfig, name: str) -> Jt808Spec:
     parts = urlsplit(adapter.url)
     try:
         host, port = parts.hostname, parts.port
+        (host or "").encode("idna")  # a name that no resolver would take is a UnicodeError there
     except ValueError:
         host = port = None
     if not host or not port or parts.path or parts.query or parts.username:

@@ -54,6 +54,8 @@ def jt808(terminal: str = TERMINAL, *lines: str, version: str = "2013") -> str:
             adapter("gpsd", 'lisen = "127.0.0.1:1"'),
             ["adapter[1].lisen: unknown key", "did you mean 'listen'?", "max_clients"],
         ),
+        (HEAD + "[gpsd]\n", ["gpsd: unknown key; known: gateway"]),
+        (adapter("gpsd", 'binary = "x"'), ["adapter[1].binary: unknown key; known: name"]),
         (adapter("gpsd", 'prefix = "x"'), ["adapter[1].prefix: unknown key"]),
         (adapter("gpsd", 'listen = "127.0.0.1:99999"'), ["adapter[1].listen", "65535"]),
         (adapter("gpsd", 'devices = ["rover-9"]'), ["'rover-9' does not exist", "'rover-1'"]),
@@ -87,6 +89,10 @@ def jt808(terminal: str = TERMINAL, *lines: str, version: str = "2013") -> str:
         (jt808(f"{TERMINAL} }}, {{ {TERMINAL}"), ["a device is one terminal only"]),
         (
             jt808().replace("tcp://platform.example.com:8808", "tcp://platform.example.com"),
+            ["adapter 'jt808'", "tcp://host:port is needed"],
+        ),
+        (
+            jt808().replace("platform.example.com", "platform..example"),
             ["adapter 'jt808'", "tcp://host:port is needed"],
         ),
         (

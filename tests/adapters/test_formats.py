@@ -211,6 +211,7 @@ def test_the_announcement_is_as_documented():
     value = read(home_assistant.encode_config(SPEC, "rover-1", version="0.1.0"))
     HA_CONFIG.validate(value)
     assert value["json_attributes_topic"] == "bdgw/v1/yp-01/dev/rover-1/homeassistant"
+    assert value["availability"][0]["topic"] == "bdgw/v1/yp-01/state/conn"
     assert home_assistant.config_topic(SPEC, "rover-1") == (
         "homeassistant/device_tracker/bdgw_yp-01_rover-1/config"
     )
@@ -220,6 +221,13 @@ def test_the_announcement_is_as_documented():
 def test_every_place_is_as_documented(item: DeviceFix):
     payload = home_assistant.encode_place(item)
     HA_PLACE.validate(read(payload))
+
+
+def test_no_accuracy_is_claimed_that_the_frame_does_not_have():
+    assert read(home_assistant.encode_place(a_fix()))["gps_accuracy"] == 0.012
+    assert read(home_assistant.encode_place(corrected()))["gps_accuracy"] == 1.0
+    assert read(home_assistant.encode_place(corrected(acc_h_m=4.5)))["gps_accuracy"] == 4.5
+    assert "gps_accuracy" not in read(home_assistant.encode_place(corrected(acc_h_m=None)))
 
 
 def test_trackers_are_announced_again_when_home_assistant_starts():

@@ -11,7 +11,8 @@ from typing import Any
 
 from bdgw.adapters import GpsdServer
 from bdgw.adapters.spec import GpsdSpec
-from tests.adapters.fixes import T_POSIX_S, a_fix
+from bdgw.hub import SkySeen
+from tests.adapters.fixes import SKY, T_POSIX_S, a_fix
 from tests.adapters.gpsd_rig import epochs, serving
 from tests.publish.brokers import until
 
@@ -72,13 +73,24 @@ async def test_one_client_too_many_is_turned_away():
 async def test_a_poll_gives_the_last_of_every_device():
     async with serving("rover-1", "rover-2") as (server, port):
         server.offer(a_fix(device="rover-2", lat_deg=30.5))
+        server.offer(SkySeen(device="rover-2", sky=SKY))
         server.offer(a_fix(device="stranger"))
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"?POLL;\n")
         poll = await next_of(reader, "POLL")
         assert [each["lat"] for each in poll["tpv"]] == [30.5]
+        assert [each["nSat"] for each in poll["sky"]] == [4]
         assert poll["time"] == "2026-11-22T08:00:00.000Z"
         writer.close()
+
+
+async def test_a_name_that_cannot_be_one_stops_nothing():
+    spec = GpsdSpec(name="gpsd", devices=("rover-1",), host="a..b", port=2947)
+    server = GpsdServer(spec, utc_ns=lambda: T_POSIX_S * 10**9, rng=random.Random(1))
+    task = asyncio.create_task(server.run())
+    await until(lambda: server.fields(0.0)["failures"] == 1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_an_address_that_is_taken_is_tried_again(monkeypatch):

@@ -250,6 +250,8 @@ def test_refusals():
     assert of(a_fix(frame=None)) is Refusal.FRAME_UNKNOWN
     assert of(a_fix(frame="GCJ-02")) is Refusal.FRAME_NOT_WGS84
     assert of(a_fix(t_gpst_ns=0)) is Refusal.OUT_OF_RANGE
+    assert of(a_fix(lat_deg=90.1)) is Refusal.OUT_OF_RANGE
+    assert of(a_fix(lon_deg=float("nan"))) is Refusal.OUT_OF_RANGE
 
 
 # A stream

@@ -179,6 +179,18 @@ async def test_a_period_and_its_counters(tmp_path):
         assert adapter.fields(0.0)["fixes"] == 3
 
 
+def test_codes_that_cannot_be_read_are_as_none(tmp_path):
+    path = tmp_path / "codes.json"
+    path.write_text("[1, 2")
+    codes = CodeFile(path)
+    assert codes.get("1") is None
+    codes.put("1", "a")
+    codes.put("2", "b")
+    codes.put("1", None)
+    again = CodeFile(path)
+    assert (again.get("1"), again.get("2")) == (None, "b")
+
+
 async def test_a_folder_that_cannot_be_written_stops_nothing(tmp_path):
     (tmp_path / "codes.json").mkdir()
     async with Platform() as platform, reporting(spec(platform.port), tmp_path) as adapter:

@@ -158,14 +158,16 @@ def test_an_unanswered_message_is_repeated_and_then_given_up():
     queue = filled(1)
     session = ready(queue)
     (report,) = sent(session)
-    # Ten seconds, then twenty, thirty and forty after each repetition.
-    for due_s in (10.0, 30.0, 60.0):
+    # T(N+1) = T(N) x (N+1): ten seconds, then twenty, then sixty.
+    for due_s in (10.0, 30.0):
         assert session.deadline() == due_s
         session.tick(now=due_s - 0.1)
         assert sent(session) == []
         session.tick(now=due_s)
         assert sent(session) == [report]
-    session.tick(now=100.0)
+    session.tick(now=89.9)
+    assert list(session.events()) == []
+    session.tick(now=90.0)
     (failed,) = session.events()
     assert isinstance(failed, Failed)
     assert failed.reason == "no answer to 0x0200"

@@ -175,6 +175,11 @@ def test_what_has_no_place_in_a_record_is_refused(changes: dict[str, Any]):
     assert encode_fix(a_fix(**changes)) is Refusal.OUT_OF_RANGE
 
 
+def test_a_word_without_a_number_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(record, "_VIAS", (Via.FILE,))
+    assert encode_fix(a_fix(via=Via.IP)) is Refusal.OUT_OF_RANGE
+
+
 def test_half_a_position_is_refused():
     half = FixRecord(
         kind=FixKind.SINGLE,

@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 
 from bdgw import plan
+from bdgw.assembly import ports
 from bdgw.publish.mqtt_settings import MqttSettings
 from bdgw.receivers import DeviceSpec
 from tests.publish.conftest import any_broker, certificates, mosquitto

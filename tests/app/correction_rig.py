@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from bdgw import augmentation
+from bdgw.assembly import ports
 from bdgw.corrections import SourceSpec
 from bdgw.corrections.choice import FailoverRules
 from bdgw.ntrip.courtesy import CourtesyLimits
