@@ -49,6 +49,7 @@ class Fleet:
         self._utc_ns = utc_ns
         self.shelf = Shelf(ledger.values, name="shortmsg/flight", n_places=_PLACES)
         self._flights: dict[str, Flight] = {}
+        self._cancelling: list[tuple[Pending[Message], Flight, Job | None]] = []
 
     def get(self, message_id: str) -> Flight | None:
         """An unfinished message."""
@@ -278,6 +279,27 @@ class Fleet:
         self._budget.remove(message_id)
         self.shelf.drop(message_id)
 
+    def cancelling(self, message_id: str, done: Pending[Message]) -> None:
+        """It is called back: it leaves the queue, for good once that is on the disk."""
+        flight = self._flights.pop(message_id, None)
+        job = self._budget.remove(message_id)
+        if flight is not None:
+            self._cancelling.append((done, flight, job))
+            self._settle_cancels()
+
+    def _settle_cancels(self) -> None:
+        waiting, self._cancelling = self._cancelling, []
+        for done, flight, job in waiting:
+            if done.error is not None:
+                # The disk did not take it, and nobody was told that it is cancelled.
+                self._flights[flight.id] = flight
+                if job is not None:
+                    self._budget.requeue(job)
+            elif done.is_durable:
+                self.shelf.drop(flight.id)
+            else:
+                self._cancelling.append((done, flight, job))
+
     def forget(self, message_id: str) -> None:
         """The ledger has its outcome already."""
         self._end(message_id)
@@ -286,6 +308,7 @@ class Fleet:
 
     def tick(self, now: float) -> None:
         """Repeat and give up what is due."""
+        self._settle_cancels()
         for message_id in self._budget.overdue(now):
             if message_id in self._flights:
                 self.expire(message_id, "deadline")

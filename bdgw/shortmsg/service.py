@@ -180,7 +180,7 @@ class ShortMessageService:
             IllegalTransitionError: all of it may have gone out, or its outcome is known.
         """
         done = self._ledger.cancel(message_id, at_utc_ns=self._utc_ns(), cause="cancelled")
-        self._fleet.forget(message_id)
+        self._fleet.cancelling(message_id, done)
         return done
 
     def forecast(self, now: float) -> Mapping[str, Promise]:

@@ -385,3 +385,13 @@ def test_a_card_that_moves_while_its_feedback_is_owed_waits_and_loses_nothing() 
     air.run(60.0)
     assert ship.message(first.id).cause == "possibly_sent"
     assert ship.message(second.id).state is State.ACCEPTED_BY_TERMINAL
+
+
+def test_a_cancel_that_the_disk_does_not_take_cancels_nothing() -> None:
+    air, ship, _ = pair()
+    waits = [accepted(ship.submit(HANDSET, text)).id for text in ("先", "后")]
+    ship.store.is_full = True
+    assert ship.service.cancel(waits[1]).error is not None
+    ship.store.is_full = False
+    air.run(300.0)
+    assert {ship.message(one).state for one in waits} == {State.ACCEPTED_BY_TERMINAL}
