@@ -132,6 +132,10 @@ class Disk(DirectStore):
 
     is_full = False
 
+    def crash(self) -> None:
+        """What it has not written is gone."""
+        self._kept.clear()
+
     def _try(self, write: Write) -> StoreError | None:
         return StoreFullError("no room") if self.is_full else super()._try(write)
 
@@ -162,6 +166,7 @@ class Gateway:
 
     def start(self) -> None:
         self._run += 1
+        self.store.crash()
         self.ledger = Ledger(self.store, entropy=self.air.rng.randbytes)
         self.service = ShortMessageService(
             self.spec,
