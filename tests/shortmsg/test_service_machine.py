@@ -211,6 +211,8 @@ class TwoGateways(RuleBasedStateMachine):
         self.put_in("t1", 0)
         self.put_in("t2", 1)
         self.air.run(4 * 86400.0)
+        for side in self.gateways():
+            side.store.idle()
         for side, message in self.messages():
             assert message.is_settled, (message.state, message.cause, message.units)
             assert side.store.message(message.id) == message, "all of it is on the disk"
