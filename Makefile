@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check fix pytest bench sim clean
+.PHONY: install demo test check fix pytest bench fuzz sim clean
 
 install: $(STAMP)
 
@@ -35,6 +35,9 @@ fix: install
 
 bench: install
 	$(BIN)/python -m bench
+
+fuzz: install
+	$(BIN)/python -m bench.fuzz --count $(or $(COUNT),20000) --seed $(or $(SEED),0)
 
 sim: install
 	$(BIN)/bdgw sim $(ARGS)

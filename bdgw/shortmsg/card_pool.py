@@ -76,15 +76,18 @@ class CardPool:
         """All terminals."""
         return list(self._seats.values())
 
-    def is_free(self, seat: Seat) -> bool:
-        """Whether a request can be given to it: it may send, and its card is not busy.
+    def free_seats(self) -> list[Seat]:
+        """The terminals that a request can be given to: they may send, and their card is not busy.
 
         A card may have come from a terminal that still owes its feedback.
         """
-        return seat.may_send and not any(
-            each.in_flight is not None and (each is seat or each.in_flight_card == seat.address)
-            for each in self._seats.values()
-        )
+        asked = [seat for seat in self._seats.values() if seat.in_flight is not None]
+        busy = {seat.in_flight_card for seat in asked}
+        return [
+            seat
+            for seat in self._seats.values()
+            if seat.may_send and seat.in_flight is None and seat.address not in busy
+        ]
 
     def seat_of(self, address: int) -> Seat | None:
         """The terminal in which this card sits."""

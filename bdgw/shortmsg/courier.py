@@ -63,11 +63,10 @@ class Courier:
         """What is to be sent now, one for a terminal at most."""
         self._offer_answers(now)
         dispatches = []
-        for seat in sorted(self._pool.seats(), key=lambda one: self._free_at_s(one)):
-            if self._pool.is_free(seat):
-                dispatch = self._next_of(seat, now)
-                if dispatch is not None:
-                    dispatches.append(dispatch)
+        for seat in sorted(self._pool.free_seats(), key=self._free_at_s):
+            dispatch = self._next_of(seat, now)
+            if dispatch is not None:
+                dispatches.append(dispatch)
         self._offer_answers(now)
         return dispatches
 
@@ -201,10 +200,10 @@ class Courier:
         times = [self._fleet.deadline(), self._inbox.deadline()]
         if _ANSWER not in self._budget:
             times.append(self._answers.batch_due_s())
-        for seat in self._pool.seats():
-            if seat.in_flight is not None:
-                times.append(seat.asked_at_s + self._rules.feedback_s)
-            elif self._pool.is_free(seat) and seat.address is not None:
+        asked = [seat for seat in self._pool.seats() if seat.in_flight is not None]
+        times += [seat.asked_at_s + self._rules.feedback_s for seat in asked]
+        for seat in self._pool.free_seats():
+            if seat.address is not None:
                 free[seat.address] = (
                     self._pool.open_at_s(seat.name, is_urgent=True),
                     self._pool.open_at_s(seat.name, is_urgent=False),

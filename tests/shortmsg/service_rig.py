@@ -132,6 +132,14 @@ class Disk(DirectStore):
 
     is_full = False
 
+    def crash(self) -> None:
+        """What it has not written is gone."""
+        self._kept.clear()
+
+    def idle(self) -> None:
+        """What a store with a clock of its own does by itself."""
+        self._write_kept()
+
     def _try(self, write: Write) -> StoreError | None:
         return StoreFullError("no room") if self.is_full else super()._try(write)
 
@@ -162,6 +170,7 @@ class Gateway:
 
     def start(self) -> None:
         self._run += 1
+        self.store.crash()
         self.ledger = Ledger(self.store, entropy=self.air.rng.randbytes)
         self.service = ShortMessageService(
             self.spec,
@@ -211,13 +220,21 @@ class Gateway:
         return self.ledger.get(message_id)
 
     def step(self) -> None:
-        for dispatch in self.service.due(self.air.now):
+        for _ in range(10):
+            # What one terminal could not take another may have at once.
+            dispatches = self.service.due(self.air.now)
+            if not dispatches:
+                break
+            self._give(dispatches)
+        self._collect()
+
+    def _give(self, dispatches: list[Dispatch]) -> None:
+        for dispatch in dispatches:
             if dispatch.durable.error is not None:
                 self.service.undispatched(dispatch.terminal, now=self.air.now)
                 continue
             assert dispatch.durable.is_durable, "nothing leaves before the ledger has it"
             self._request(dispatch)
-        self._collect()
 
     def _collect(self) -> None:
         for event in self.service.events():

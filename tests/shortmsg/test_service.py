@@ -434,3 +434,13 @@ def test_an_address_that_no_terminal_can_name_is_refused_before_it_is_queued() -
     accepted(both.submit(4_200_001, "x"))
     air.run(30.0)
     assert [sender for _, sender, _ in air.log] == [SPARE]
+
+
+def test_a_cancel_that_the_disk_does_not_take_cancels_nothing() -> None:
+    air, ship, _ = pair()
+    waits = [accepted(ship.submit(HANDSET, text)).id for text in ("先", "后")]
+    ship.store.is_full = True
+    assert ship.service.cancel(waits[1]).error is not None
+    ship.store.is_full = False
+    air.run(300.0)
+    assert {ship.message(one).state for one in waits} == {State.ACCEPTED_BY_TERMINAL}
