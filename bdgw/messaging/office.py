@@ -26,7 +26,7 @@ from bdgw.shortmsg.group_security import GroupSecurity
 from bdgw.shortmsg.inbox import Incoming, Lost
 from bdgw.shortmsg.key import KeyRing
 from bdgw.shortmsg.ledger import Ledger
-from bdgw.shortmsg.ledger_store import StoreError
+from bdgw.shortmsg.ledger_store import StoreError, Write
 from bdgw.shortmsg.message import Message, Step
 from bdgw.shortmsg.outgoing import Dispatch
 from bdgw.shortmsg.peer_group import PeerGroups
@@ -109,7 +109,7 @@ class MessageOffice:
             now=now,
             security=self._security,
         )
-        self._board = TerminalBoard(spec.terminals, now=now)
+        self._board = TerminalBoard(spec.service.terminals, now=now)
         self._ports: dict[str, TerminalPort] = {}
         self._alarmed: defaultdict[str, set[TerminalStatus]] = defaultdict(set)
         self._work = asyncio.Event()
@@ -173,7 +173,7 @@ class MessageOffice:
             group.create_task(self._keep_house(), name="short message housekeeping")
 
     async def settle(self, limit_s: float) -> None:
-        """Send no more, and wait until terminals have answered what they were asked.
+        """Send no more, and wait until terminals have answered what they were asked, and it is told.
 
         What is cut off here would be possibly sent for ever.
         """
@@ -185,6 +185,10 @@ class MessageOffice:
                 ):
                     self._answered.clear()
                     await self._answered.wait()
+                with contextlib.suppress(StoreError):
+                    # Behind all that was said; what waits for a disk is told after the restart.
+                    await self._store.write(Write(), lambda _error: None)
+                await self._incoming.join()
 
     async def _dispatch_what_is_due(self, group: asyncio.TaskGroup) -> None:
         while not self._is_stopping:
@@ -251,6 +255,7 @@ class MessageOffice:
                 _log.error("shortmsg_received_not_written", id=incoming.id, reason=str(error))
                 kept = incoming.durable.value
             self._emit(MessageReceived(incoming=incoming, kept=kept))
+            self._incoming.task_done()
 
     async def _keep_house(self) -> None:
         due_s = self._clock.monotonic_s()

@@ -202,8 +202,9 @@ class MqttPublisher:
         self._window = max(1, min(self._settings.window, granted.receive_maximum))
         self._max_packet_bytes = granted.max_packet_bytes
         self._progress_s = self._monotonic_s()
-        self._say(connection, self._presence.online())
+        # Whoever sees that it is online may command at once.
         connection.subscribe()
+        self._say(connection, self._presence.online())
         self._connection = connection
         while connection.loss is None:
             now_s = self._monotonic_s()

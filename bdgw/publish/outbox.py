@@ -37,6 +37,10 @@ class Lane(enum.StrEnum):
     """Goes next; dropped when there is no room, the superseded ones first."""
 
 
+_EACH_COUNTS = frozenset({Lane.ALARM, Lane.MESSAGE})
+"""No newer entry stands for an older one."""
+
+
 class DropReason(enum.StrEnum):
     """Why an entry was given up undelivered."""
 
@@ -324,7 +328,7 @@ class _Queue:
 
     def append(self, entry: Entry) -> None:
         self.entries[entry.id] = entry
-        if entry.supersede_key is None or entry.lane is Lane.ALARM:
+        if entry.supersede_key is None or entry.lane in _EACH_COUNTS:
             return
         key = (entry.lane, entry.supersede_key)
         older = self._newest_by_key.get(key)
@@ -360,7 +364,7 @@ class _Queue:
         return self._superseded[0] if self._superseded else None
 
     def _is_superseded(self, entry: Entry) -> bool:
-        if entry.supersede_key is None or entry.lane is Lane.ALARM:
+        if entry.supersede_key is None or entry.lane in _EACH_COUNTS:
             return False
         return self._newest_by_key[entry.lane, entry.supersede_key] > entry.id
 

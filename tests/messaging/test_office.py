@@ -149,9 +149,10 @@ def test_the_stop_waits_for_the_terminal_and_tells_what_comes_meanwhile(tmp_path
             began_s = sky.clock.monotonic_s()
             await ship.exchange.settle()
             assert 0.5 < sky.clock.monotonic_s() - began_s < 16.0
+            # By now all of it is told, and not some time later.
+            assert ship.states(first["id"])[-1] == "accepted_by_terminal"
             await ship.until(ship.received, "what came while it stopped", limit_s=20.0)
             await asyncio.sleep(200.0)
-            assert ship.states(first["id"])[-1] == "accepted_by_terminal"
             assert ship.states(second["id"])[-1] == "queued"
 
     in_virtual_time(main)
