@@ -27,6 +27,7 @@ from bench import (
     rtcm_decode,
     segments,
     ten_hertz,
+    terminals,
 )
 from bench.figure import Bench, Figure, Options, emit, table
 
@@ -40,6 +41,7 @@ BENCHES: dict[str, Bench] = {
     "ports": many_ports.run,
     "segments": segments.run,
     "ledger": ledger.run,
+    "terminals": terminals.run,
     "footprint": footprint.run,
     "corrections": corrections.run,
     "caster": caster_clients.run,
