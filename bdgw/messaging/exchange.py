@@ -161,6 +161,10 @@ class MessageExchange:
         """Take what the session of a terminal says."""
         self.office.take(terminal, event, now)
 
+    def trouble(self) -> str | None:
+        """Why nothing can be accepted or kept any more, None while it can."""
+        return self.office.trouble()
+
     def terminals(self) -> tuple[TerminalSnapshot, ...]:
         """Every terminal as it is now."""
         return self.office.terminals()

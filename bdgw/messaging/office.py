@@ -117,6 +117,7 @@ class MessageOffice:
         self._dispatching: set[asyncio.Task[None]] = set()
         self._answered = asyncio.Event()
         self._is_stopping = False
+        self._had_clock = True
         self.n_lost = 0
         """Long messages that will not be whole, and seals that were not good."""
 
@@ -159,6 +160,11 @@ class MessageOffice:
         """Every terminal as it is now."""
         return self._board.snapshots(self._clock.monotonic_s())
 
+    def trouble(self) -> str | None:
+        """Why nothing can be accepted or kept any more, None while it can."""
+        error = self._store.error
+        return None if error is None else f"ledger of short messages: {error}"
+
     def wake(self) -> None:
         """Something was submitted or cancelled."""
         self._work.set()
@@ -173,7 +179,7 @@ class MessageOffice:
             group.create_task(self._keep_house(), name="short message housekeeping")
 
     async def settle(self, limit_s: float) -> None:
-        """Send no more, and wait until terminals have answered what they were asked, and it is told.
+        """Send no more; wait until terminals have answered what they were asked, and that is told.
 
         What is cut off here would be possibly sent for ever.
         """
@@ -262,11 +268,23 @@ class MessageOffice:
         while True:
             if self._security is not None:
                 self._security.poll()
+                self._judge_clock()
             now = self._clock.monotonic_s()
             if now >= due_s and self._is_clock_trusted():
                 due_s = now + _RETAIN_PERIOD_S
                 await self._forget_old()
             await asyncio.sleep(_SECURITY_PERIOD_S)
+
+    def _judge_clock(self) -> None:
+        """Without a clock nothing can be sealed, and what is to be sealed waits."""
+        is_trusted = self._is_clock_trusted()
+        if self._had_clock and not is_trusted:
+            text = (
+                "the host's clock is not synchronised: nothing can be sealed or opened until then"
+            )
+            _log.warning("shortmsg_no_clock")
+            self._alarm("shortmsg_no_clock", None, text)
+        self._had_clock = is_trusted
 
     async def _forget_old(self) -> None:
         try:

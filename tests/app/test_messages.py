@@ -94,7 +94,7 @@ async def test_a_chinese_text_goes_from_a_client_of_one_to_a_client_of_the_other
         async with pair(tmp_path, EMBEDDED, family=family) as (ship, shore):
             at_ship = clients(port_of(ship.gateway.broker_url), "ship")
             at_shore = clients(port_of(shore.gateway.broker_url), "shore")
-            answer = await at_ship.send("cmd-1", SHORE, "船已靠港,一切正常")
+            answer = await at_ship.send("cmd.1:a_b-c", SHORE, "船已靠港,一切正常")
             assert answer["result"] == "accepted"
             message = answer["message"]["id"]
             await until(at_shore.received, "the text arrives")

@@ -14,7 +14,7 @@ from bdgw.errors import EncodeError
 from bdgw.model import Alarm
 from bdgw.shortmsg.ledger import UnknownMessageError
 from bdgw.shortmsg.outgoing import Peer
-from tests.messaging.rig import HANDSET, SHIP, SHORE, Sky, Station, in_virtual_time
+from tests.messaging.rig import HANDSET, SHIP, SHORE, Sky, Station, in_virtual_time, ring
 
 TO_SHORE = Peer(name="shore", addresses=frozenset([SHORE]))
 TO_SHIP = Peer(name="ship", addresses=frozenset([SHIP]))
@@ -99,14 +99,17 @@ def test_a_disk_that_fails_at_on_air_sends_nothing_and_tries_again(tmp_path: Pat
     async def main(sky: Sky) -> None:
         async with Station(tmp_path, sky).running() as ship:
             await ship.ready()
+            await ship.send(to=HANDSET, text="takes the slot")
             _, value = await ship.send(to=HANDSET, text="x")
+            await ship.until(lambda: sky.on_air() == 1, "the first goes")
+            await asyncio.sleep(10.0)
             sky.disk.fail_at = 0
-            await asyncio.sleep(30.0)
-            assert sky.on_air() == 0
+            await asyncio.sleep(90.0)
+            assert sky.on_air() == 1
             assert sky.disk.n_failed
             sky.disk.fail_at = None
             await ship.until(lambda: "accepted_by_terminal" in ship.states(value["id"]), "sent")
-            assert sky.on_air() == 1
+            assert sky.on_air() == 2
             answer = await ship.desk.show(value["id"])
             assert answer.value["n_sends"] == 1
             assert not answer.value["possibly_sent"]
@@ -166,8 +169,9 @@ def test_a_stop_in_the_commit_of_on_air_leaves_nothing_possibly_sent(tmp_path: P
             await ship.ready()
             _, value = await ship.send(to=HANDSET, text="x")
             ids.append(value["id"])
-            # The disk hangs no longer than this: the run is cancelled in the middle of it.
-            await ship.until(lambda: ship.exchange.office._dispatching, "being written")
+            # The run is cancelled while it is being written.
+            while not ship.exchange.office._dispatching:
+                await asyncio.sleep(0)
 
     async def second(sky: Sky) -> None:
         async with Station(tmp_path, sky).running() as ship:
@@ -324,5 +328,36 @@ def test_forecast(tmp_path: Path) -> None:
             await ship.until(lambda: sky.on_air() == 2, "sent")
             await asyncio.sleep(10.0)
             assert "t_send" not in (await ship.desk.show(second["id"])).value
+
+    in_virtual_time(main)
+
+
+def test_a_ledger_that_is_damaged_while_running_is_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main(sky: Sky) -> None:
+        async with Station(tmp_path, sky).running() as ship:
+            await ship.ready()
+            assert ship.exchange.trouble() is None
+            sky.disk.fail_code = sqlite3.SQLITE_CORRUPT
+            sky.disk.fail_at = 0
+            await ship.send(to=HANDSET, text="x")
+            assert "ledger.db" in (ship.exchange.trouble() or "")
+            assert not ship.end().done()
+
+    in_virtual_time(main)
+
+
+def test_without_a_clock_what_is_to_be_sealed_waits_and_that_is_said(tmp_path: Path) -> None:
+    async def main(sky: Sky) -> None:
+        peer = Peer(name="shore", addresses=frozenset([SHORE]), group="fleet")
+        ship = Station(tmp_path, sky, peers=(peer,), ring=ring(), is_clock_trusted=False)
+        async with ship.running():
+            await ship.ready()
+            _, value = await ship.send(to=SHORE, text="x")
+            await asyncio.sleep(100.0)
+            assert ship.states(value["id"])[-1] == "queued"
+            alarms = [event.kind for event in ship.told if isinstance(event, Alarm)]
+            assert alarms == ["shortmsg_no_clock"]
 
     in_virtual_time(main)
