@@ -20,7 +20,7 @@ from paho.mqtt.properties import Properties
 from tests.publish.brokers import until
 from tests.support.gateway_process import environment, wait_until
 
-SPEED = 30
+SPEED = 60
 SHIP, SHORE = 142019, 142020
 FAMILIES = ("bd1-4.0", "bd2-2.1", "bd3")
 
