@@ -170,7 +170,7 @@ def test_a_stop_in_the_commit_of_on_air_leaves_nothing_possibly_sent(tmp_path: P
             _, value = await ship.send(to=HANDSET, text="x")
             ids.append(value["id"])
             # The run is cancelled while it is being written.
-            while not ship.exchange.office._dispatching:
+            while not ship.exchange.office._dispatching:  # noqa: ASYNC110 - nobody tells of it
                 await asyncio.sleep(0)
 
     async def second(sky: Sky) -> None:
