@@ -31,6 +31,7 @@ from bench import (
     rtcm_decode,
     segments,
     ten_hertz,
+    terminals,
 )
 from bench.figure import Bench, Figure, Options, emit, table
 
@@ -48,6 +49,7 @@ BENCHES: dict[str, Bench] = {
     "kills": kill_drill.run,
     "outbox": outbox.run,
     "history": history.run,
+    "terminals": terminals.run,
     "footprint": footprint.run,
     "corrections": corrections.run,
     "caster": caster_clients.run,

@@ -175,7 +175,7 @@ def test_schemas_and_code_have_the_same_words():
 
 def test_terminals_in_health_fit_its_schema():
     validator = Draft202012Validator(schema("health").schema["properties"]["terminals"])
-    board = TerminalBoard(["t1"], now=0.0)
+    board = TerminalBoard({"t1": None}, now=0.0)
     validator.validate([terminal_summary(one) for one in board.snapshots(1.0)])
     board.take("t1", says.StatusChanged(status=TerminalStatus.READY, reason="ready"), now=2.0)
     board.take("t1", CardRead(card=card(SHIP)), now=2.0)

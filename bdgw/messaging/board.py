@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -87,8 +87,12 @@ class _Row(msgspec.Struct, kw_only=True):
 class TerminalBoard:
     """All terminals of the gateway."""
 
-    def __init__(self, terminals: Iterable[str], *, now: float) -> None:
-        self._rows = {name: _Row(since_s=now, worked_at_s=now) for name in terminals}
+    def __init__(self, terminals: Mapping[str, Family | None], *, now: float) -> None:
+        """``terminals`` by name, with the family where that is configured."""
+        self._rows = {
+            name: _Row(since_s=now, worked_at_s=now, family=family)
+            for name, family in terminals.items()
+        }
 
     def take(self, terminal: str, event: says.SessionEvent, *, now: float) -> None:  # noqa: C901 - one line a kind of event
         """Note what the session of a terminal says.

@@ -177,6 +177,10 @@ class MessageExchange:
             "commands": dict(commands.counts),
         }
 
+    def trouble(self) -> str | None:
+        """Why nothing can be accepted or kept any more, None while it can."""
+        return self.office.trouble()
+
     def terminals(self) -> tuple[TerminalSnapshot, ...]:
         """Every terminal as it is now."""
         return self.office.terminals()

@@ -2,8 +2,8 @@
 
 A command has an ``id``: it names the answer's topic where the broker speaks 3.1.1, and stands in
 for an idempotency key, because a broker may deliver a command twice. It is acknowledged to the
-broker when what it asks for is safe on the disk; until the disk takes it, it is tried again,
-because a broker does not send it again by this connection and stops at some twenty that wait.
+broker when what it asks for is safe on the disk. Until the disk takes it, it is tried again here: a
+broker does not send it again by this connection, and stops at some twenty that wait.
 """
 
 from __future__ import annotations

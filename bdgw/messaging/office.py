@@ -26,7 +26,7 @@ from bdgw.shortmsg.group_security import GroupSecurity
 from bdgw.shortmsg.inbox import Incoming, Lost
 from bdgw.shortmsg.key import KeyRing
 from bdgw.shortmsg.ledger import Ledger
-from bdgw.shortmsg.ledger_store import StoreError
+from bdgw.shortmsg.ledger_store import StoreError, Write
 from bdgw.shortmsg.message import Message, Step
 from bdgw.shortmsg.outgoing import Dispatch
 from bdgw.shortmsg.peer_group import PeerGroups
@@ -111,7 +111,7 @@ class MessageOffice:
             now=now,
             security=self._security,
         )
-        self._board = TerminalBoard(spec.terminals, now=now)
+        self._board = TerminalBoard(spec.service.terminals, now=now)
         self._ports: dict[str, TerminalPort] = {}
         self._alarmed: defaultdict[str, set[TerminalStatus]] = defaultdict(set)
         self._work = asyncio.Event()
@@ -121,6 +121,7 @@ class MessageOffice:
         self._is_stopping = False
         self.n_undeliverable = 0
         """Answers to peers that no frame of the terminal could carry."""
+        self._had_clock = True
         self.n_lost = 0
         """Long messages that will not be whole, and seals that were not good."""
 
@@ -163,6 +164,11 @@ class MessageOffice:
         """Every terminal as it is now."""
         return self._board.snapshots(self._clock.monotonic_s())
 
+    def trouble(self) -> str | None:
+        """Why nothing can be accepted or kept any more, None while it can."""
+        error = self._store.error
+        return None if error is None else f"ledger of short messages: {error}"
+
     def wake(self) -> None:
         """Something was submitted or cancelled."""
         self._work.set()
@@ -177,7 +183,7 @@ class MessageOffice:
             group.create_task(self._keep_house(), name="short message housekeeping")
 
     async def settle(self, limit_s: float) -> None:
-        """Send no more, and wait until terminals have answered what they were asked.
+        """Send no more; wait until terminals have answered what they were asked, and that is told.
 
         What is cut off here would be possibly sent for ever.
         """
@@ -189,6 +195,10 @@ class MessageOffice:
                 ):
                     self._answered.clear()
                     await self._answered.wait()
+                with contextlib.suppress(StoreError):
+                    # Behind all that was said; what waits for a disk is told after the restart.
+                    await self._store.write(Write(), lambda _error: None)
+                await self._incoming.join()
 
     async def _dispatch_what_is_due(self, group: asyncio.TaskGroup) -> None:
         while not self._is_stopping:
@@ -259,17 +269,30 @@ class MessageOffice:
                 _log.error("shortmsg_received_not_written", id=incoming.id, reason=str(error))
                 kept = incoming.durable.value
             self._emit(MessageReceived(incoming=incoming, kept=kept))
+            self._incoming.task_done()
 
     async def _keep_house(self) -> None:
         due_s = self._clock.monotonic_s()
         while True:
             if self._security is not None:
                 self._security.poll()
+                self._judge_clock()
             now = self._clock.monotonic_s()
             if now >= due_s and self._is_clock_trusted():
                 due_s = now + _RETAIN_PERIOD_S
                 await self._forget_old()
             await asyncio.sleep(_SECURITY_PERIOD_S)
+
+    def _judge_clock(self) -> None:
+        """Without a clock nothing can be sealed, and what is to be sealed waits."""
+        is_trusted = self._is_clock_trusted()
+        if self._had_clock and not is_trusted:
+            text = (
+                "the host's clock is not synchronised: nothing can be sealed or opened until then"
+            )
+            _log.warning("shortmsg_no_clock")
+            self._alarm("shortmsg_no_clock", None, text)
+        self._had_clock = is_trusted
 
     async def _forget_old(self) -> None:
         try:

@@ -205,8 +205,9 @@ class MqttPublisher:
         self._progress_s = self._monotonic_s()
         # Many gateways may have lost their broker at the same moment.
         self._outbox.hold_history(self._rng.uniform(0.0, self._settings.history_jitter_s))
-        self._say(connection, self._presence.online())
+        # Whoever sees that it is online may command at once.
         connection.subscribe()
+        self._say(connection, self._presence.online())
         self._connection = connection
         while connection.loss is None:
             now_s = self._monotonic_s()

@@ -197,19 +197,20 @@ class AirBudget:
         """
         if open_at_s is None:
             open_at_s = dict.fromkeys(self._usable, (-math.inf, -math.inf))
+        free_at_s = {
+            (card, service): timer.next_s()
+            for (card, service), timer in self._timers.items()
+            if card in self._usable and card in open_at_s and timer.is_offered
+        }
         times = [
             max(
-                timer.next_s(),
+                free_at_s[card, job.service],
                 job.not_before_s,
                 open_at_s[card][job.priority is not Priority.DISTRESS],
             )
             for job in self._jobs.values()
-            for (card, service), timer in self._timers.items()
-            if service is job.service
-            and card in self._usable
-            and card in open_at_s
-            and timer.is_offered
-            and job.may_use(card)
+            for card in (open_at_s if job.cards is None else job.cards)
+            if (card, job.service) in free_at_s
         ]
         return min(times, default=None)
 

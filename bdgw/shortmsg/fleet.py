@@ -313,7 +313,7 @@ class Fleet:
         self._end(message_id)
 
     def bring_back(self, flight: Flight) -> None:
-        """It was forgotten for an outcome that the ledger has not taken: it goes on."""
+        """Forgotten for an outcome that the ledger has not taken, it goes on."""
         self._flights[flight.id] = flight
         flight.in_flight = None
         self._budget.requeue(self._bound(flight) if flight.is_long else flight.job)

@@ -206,6 +206,9 @@ class GatewayStatus:
         terminals_why = terminals_down(self._terminals(), grace_s=_TERMINAL_GRACE_S)
         if terminals_why is not None:
             reasons.append(terminals_why)
+        ledger_why = None if self._messages is None else self._messages.trouble()
+        if ledger_why is not None:
+            reasons.append(ledger_why)
         return reasons
 
     def _receivers(self) -> list[ReceiverSnapshot]:

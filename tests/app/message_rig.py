@@ -20,7 +20,7 @@ from paho.mqtt.properties import Properties
 from tests.publish.brokers import until
 from tests.support.gateway_process import environment, wait_until
 
-SPEED = 30
+SPEED = 60
 SHIP, SHORE = 142019, 142020
 FAMILIES = ("bd1-4.0", "bd2-2.1", "bd3")
 
@@ -32,11 +32,9 @@ class Satellite:
         self._folder = folder
         self._truth = folder / "truth.ndjson"
         named = [item for one in terminals for item in ("--terminal", one)]
+        how = ["--speed", str(SPEED), "--seed", "1", "--loss", str(loss), "--control", "-"]
         self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "fwsim", "rdss", "--speed", str(SPEED), "--seed", "1"),
-                *("--loss", str(loss), "--control", "-", "--truth", str(self._truth), *named),
-            ],
+            [sys.executable, "-m", "fwsim", "rdss", *how, "--truth", str(self._truth), *named],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -188,8 +186,11 @@ class Client:
     async def send(self, command_id: str, to: int, text: str, **more: Any) -> dict[str, Any]:
         """Send a text; the answer to the command."""
         value = {"id": command_id, "to": f"{to:07d}", "text": text, **more}
+        n_before = len(self.heard(f"/reply/{command_id}"))
         await asyncio.to_thread(self.command, "send", value)
-        await until(lambda: self.heard(f"/reply/{command_id}"), f"answer to {command_id}")
+        await until(
+            lambda: len(self.heard(f"/reply/{command_id}")) > n_before, f"answer to {command_id}"
+        )
         return self.heard(f"/reply/{command_id}")[-1]
 
     async def becomes(self, message_id: str, state: str) -> None:

@@ -36,7 +36,7 @@ def status(name: TerminalStatus) -> says.StatusChanged:
 
 
 def test_the_board_before_anything_is_known() -> None:
-    board = TerminalBoard(["a", "b"], now=10.0)
+    board = TerminalBoard({"a": None, "b": None}, now=10.0)
     one, other = board.snapshots(15.0)
     assert (one.terminal, other.terminal) == ("a", "b")
     value = terminal_object(one)
@@ -46,8 +46,13 @@ def test_the_board_before_anything_is_known() -> None:
     assert None not in value.values()
 
 
+def test_a_family_that_is_configured_is_known() -> None:
+    (one,) = TerminalBoard({"a": Family.BD3}, now=0.0).snapshots(0.0)
+    assert one.family is Family.BD3
+
+
 def test_the_board_counts_what_terminals_say_of_requests() -> None:
-    board = TerminalBoard(["a"], now=0.0)
+    board = TerminalBoard({"a": None}, now=0.0)
     for event in (
         CardRead(card=CARD),
         VersionSeen(text="1.0"),
@@ -78,11 +83,11 @@ def test_the_board_counts_what_terminals_say_of_requests() -> None:
 
 def test_an_unknown_terminal_is_a_mistake() -> None:
     with pytest.raises(KeyError):
-        TerminalBoard(["a"], now=0.0).take("b", NoCard(), now=0.0)
+        TerminalBoard({"a": None}, now=0.0).take("b", NoCard(), now=0.0)
 
 
 def test_no_message_can_go_out_where_no_terminal_works_for_long() -> None:
-    board = TerminalBoard(["a", "b"], now=0.0)
+    board = TerminalBoard({"a": None, "b": None}, now=0.0)
     assert terminals_down(board.snapshots(299.0), grace_s=300.0) is None
     assert terminals_down(board.snapshots(301.0), grace_s=300.0) is not None
     board.take("b", status(TerminalStatus.READY), now=400.0)
@@ -91,7 +96,7 @@ def test_no_message_can_go_out_where_no_terminal_works_for_long() -> None:
 
 
 def test_attempts_that_fail_again_and_again_are_no_sign_of_life() -> None:
-    board = TerminalBoard(["a"], now=0.0)
+    board = TerminalBoard({"a": None}, now=0.0)
     board.take("a", status(TerminalStatus.READY), now=0.0)
     # Each attempt to open a port that is away makes a session, which says that it is closed.
     for n in range(1, 100):
