@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -14,26 +15,53 @@ from bdgw.shortmsg.family.port import is_binary
 from bdgw.shortmsg.vocabulary import Family, Received, TerminalEvent
 from bdgw.wire.splitter import Skipped, Splitter
 
-__all__ = ["decode_rdss"]
+__all__ = ["decode_rdss", "rdss_stats"]
 
+_SHOWN_BYTES = 64
 _SENTENCE_FAMILIES = (Family.BD2, Family.BD3)
 
 
-def decode_rdss(data: bytes, *, family: Family | None) -> Iterator[dict[str, Any]]:
+def decode_rdss(chunks: Iterable[bytes], *, family: Family | None) -> Iterator[dict[str, Any]]:
     """Give one value a frame or skipped stretch, in order.
 
     Without ``family`` a binary frame is of 4.0; a sentence is of the first of 2.1 and 3 that
     understands it.
     """
     splitter = Splitter({"rdss": PORT_FRAMER}, idle_s=IDLE_S)
-    splitter.receive(data, now=0.0)
-    splitter.receive(b"", now=0.0)
-    for item in splitter.events():
-        value: dict[str, Any] = {"offset": item.offset, "length": len(item.data)}
-        if isinstance(item, Skipped):
-            yield value | {"type": "skipped", "reason": item.reason, "data_hex": item.data.hex()}
+    for chunk in (*filter(None, chunks), b""):
+        splitter.receive(chunk, now=0.0)
+        for item in splitter.events():
+            value: dict[str, Any] = {"offset": item.offset, "length": len(item.data)}
+            if isinstance(item, Skipped):
+                shown = item.data[:_SHOWN_BYTES].hex()
+                yield value | {"type": "skipped", "reason": item.reason, "data_hex": shown}
+            else:
+                yield value | _frame(item.data, family)
+
+
+def rdss_stats(name: str, chunks: Iterable[bytes], *, family: Family) -> dict[str, Any]:
+    """Count a capture of a terminal; ``decoded_bytes + skipped_bytes == bytes`` always."""
+    events: Counter[str] = Counter()
+    unsupported: Counter[str] = Counter()
+    skipped: Counter[str] = Counter()
+    n_bytes = n_skipped = 0
+    for line in decode_rdss(chunks, family=family):
+        n_bytes += line["length"]
+        if line["type"] == "skipped":
+            n_skipped += line["length"]
+            skipped[line["reason"]] += 1
         else:
-            yield value | _frame(item.data, family)
+            (events if line["is_understood"] else unsupported)[line["type"]] += 1
+    return {
+        "file": name,
+        "bytes": n_bytes,
+        "decoded_bytes": n_bytes - n_skipped,
+        "skipped_bytes": n_skipped,
+        "events": dict(sorted(events.items())),
+        "unsupported": dict(sorted(unsupported.items())),
+        "bad_checksum": skipped["bad_checksum"],
+        "skipped": dict(sorted(skipped.items())),
+    }
 
 
 def _frame(raw: bytes, family: Family | None) -> dict[str, Any]:
@@ -52,7 +80,8 @@ def _try(codec: Codec, raw: bytes) -> dict[str, Any]:
     try:
         frame = codec.decode(raw)
     except DecodeError as error:
-        return value | {"is_understood": False, "error": str(error), "data_hex": raw.hex()}
+        said = {"is_understood": False, "error": str(error), "data_hex": raw.hex()}
+        return value | {"type": "undecoded"} | said
     events = codec.events(frame)
     is_understood = not any(type(event).__name__ == "VendorFrame" for event in events)
     return value | {

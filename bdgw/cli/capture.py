@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import enum
 import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,6 +30,9 @@ class Language(enum.StrEnum):
     AUTO = "auto"
     NMEA = "nmea"
     RTCM3 = "rtcm3"
+    BD1 = "bd1-4.0"
+    BD2 = "bd2-2.1"
+    BD3 = "bd3"
 
 
 class FixFormat(enum.StrEnum):
@@ -48,17 +53,35 @@ def decode(
     stats: Annotated[bool, typer.Option("--stats", help="print counts only")] = False,
 ) -> None:
     """Decode captures to JSON lines, one event a line, in stream order."""
+    lines, counts = _terminal(language) if language in _TERMINALS else _receiver(language)
+    for name in files:
+        chunks = chunks_of(name)
+        if stats:
+            print_json(counts(name, chunks))
+            continue
+        for line in lines(chunks):
+            print_json({"file": name, **line} if len(files) > 1 else line)
+
+
+_TERMINALS = (Language.BD1, Language.BD2, Language.BD3)
+_Lines = Callable[[Iterable[bytes]], Iterator[dict[str, Any]]]
+_Counts = Callable[[str, Iterable[bytes]], dict[str, Any]]
+
+
+def _receiver(language: Language) -> tuple[_Lines, _Counts]:
     from bdgw.offline import decode_lines, stats_object
     from bdgw.stream import PROTOCOLS
 
     protocols = PROTOCOLS if language is Language.AUTO else (language.value,)
-    for name in files:
-        chunks = chunks_of(name)
-        if stats:
-            print_json(stats_object(name, chunks, protocols=protocols))
-            continue
-        for line in decode_lines(chunks, protocols=protocols):
-            print_json({"file": name, **line} if len(files) > 1 else line)
+    return partial(decode_lines, protocols=protocols), partial(stats_object, protocols=protocols)
+
+
+def _terminal(language: Language) -> tuple[_Lines, _Counts]:
+    from bdgw.rdss_line import decode_rdss, rdss_stats
+    from bdgw.shortmsg.vocabulary import Family
+
+    family = Family(language.value)
+    return partial(decode_rdss, family=family), partial(rdss_stats, family=family)
 
 
 def fixes(

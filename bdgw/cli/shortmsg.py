@@ -93,5 +93,5 @@ def decode(
             data = bytes.fromhex(text)
         except ValueError:
             raise typer.BadParameter(f"{text[:32]!r} is not hexadecimal") from None
-        for value in decode_rdss(data, family=None if family is None else Family(family.value)):
+        for value in decode_rdss([data], family=None if family is None else Family(family.value)):
             print_json(value)

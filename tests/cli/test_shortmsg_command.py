@@ -17,8 +17,12 @@ REAL_TXSQ = "2454585351001600000044000000002000c4e3bac306"
 
 
 def shortmsg(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return bdgw("shortmsg", *arguments)
+
+
+def bdgw(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "bdgw", "shortmsg", *arguments],
+        [sys.executable, "-m", "bdgw", *arguments],
         capture_output=True,
         env=environment(),
         text=True,
@@ -82,3 +86,22 @@ def test_every_good_frame_of_the_collection_is_understood_in_its_family():
         errors = [value for value in values if "error" in value]
         # A 12-bit code frame that has no content is well summed up and makes no sense.
         assert len(errors) == (1 if family == "bd1-4.0" else 0)
+
+
+def test_a_capture_of_a_terminal_is_decoded_and_counted(tmp_path):
+    """Two frames of the 4.0 and 2.1 references, with noise and a damaged one between them."""
+    card = bytes.fromhex("2458545a4a000d000000000035")
+    line = b"$BDFKI,DWA,N,Y,0,0058*16\r\n"
+    capture = tmp_path / "box.bin"
+    capture.write_bytes(b"boot v1\r\n" + card + card[:-1] + b"\x00" + line)
+    old = json.loads(bdgw("decode", str(capture), "--as", "bd1-4.0", "--stats").stdout)
+    assert old["bytes"] == len(capture.read_bytes())
+    assert old["decoded_bytes"] + old["skipped_bytes"] == old["bytes"]
+    assert sum(old["events"].values()) == 1
+    lines = [
+        json.loads(text)
+        for text in bdgw("decode", str(capture), "--as", "bd2-2.1").stdout.splitlines()
+    ]
+    (feedback,) = [each for each in lines if each.get("type") == "Feedback"]
+    assert feedback["events"][0]["reason"] == "too_early"
+    assert sum(each["length"] for each in lines) == len(capture.read_bytes())
