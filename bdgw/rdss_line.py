@@ -11,8 +11,10 @@ import msgspec
 from bdgw.errors import DecodeError
 from bdgw.shortmsg.content import recognise
 from bdgw.shortmsg.family import IDLE_S, PORT_FRAMER, Codec, codec_of
+from bdgw.shortmsg.family.bd1_frame import OtherFrame
 from bdgw.shortmsg.family.port import is_binary
-from bdgw.shortmsg.vocabulary import Family, Received, TerminalEvent
+from bdgw.shortmsg.family.row import OtherSentence
+from bdgw.shortmsg.vocabulary import Family, Received, TerminalEvent, VendorFrame
 from bdgw.wire.splitter import Skipped, Splitter
 
 __all__ = ["decode_rdss", "rdss_stats"]
@@ -82,12 +84,13 @@ def _try(codec: Codec, raw: bytes) -> dict[str, Any]:
     except DecodeError as error:
         said = {"is_understood": False, "error": str(error), "data_hex": raw.hex()}
         return value | {"type": "undecoded"} | said
-    events = codec.events(frame)
-    is_understood = not any(type(event).__name__ == "VendorFrame" for event in events)
     return value | {
         "type": type(frame).__name__,
-        "is_understood": is_understood,
-        "events": [_event(event) for event in events],
+        "is_understood": not isinstance(frame, OtherFrame | OtherSentence),
+        # A query of a host means nothing to who listens to a terminal: it has no event then.
+        "events": [
+            _event(event) for event in codec.events(frame) if not isinstance(event, VendorFrame)
+        ],
     }
 
 
