@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from bdgw.publish.outbox import Entry, Lane
-from bdgw.publish.outbox_book import Bounds, OutboxBook
+from bdgw.publish.outbox_book import OutboxBook
+from bdgw.publish.outbox_pace import Bounds
 
 
 def book(**bounds) -> OutboxBook:
