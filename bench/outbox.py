@@ -30,7 +30,8 @@ TARGET_PER_S = 5000
 _CALM_PER_S = 1000
 _BACKLOG = 1_000_000
 _CHUNK = 256
-_SETTLE_S = 1.0
+_SETTLE_S = 5.0
+"""nats-server hands on what it has acknowledged up to seconds later, when it is short of disk."""
 _START_S = 15.0
 _PATIENCE_S = 60.0
 
