@@ -14,17 +14,32 @@ _POLAR_LIMIT_DEG = 88
 # (columns, rows) that each level divides its parent into, level 2 to 10 (clause 5, figure 1).
 _SPLITS = ((12, 8), (2, 3), (15, 10), (15, 15), (2, 2), (8, 8), (8, 8), (8, 8), (8, 8))
 _Z_ORDER_LEVELS = (3, 6)
+_ZONE_UNITS, _BAND_UNITS = 6 * _UNITS_PER_DEGREE, 4 * _UNITS_PER_DEGREE
 _DIGITS = "0123456789ABCDEF"
 
 CELL_SIZE_M = (0.0, 445_280.0, 55_660.0, 27_830.0, 1_850.0, 123.7, 61.8, 7.73, 0.97, 0.121, 0.015)
 """Size of a cell along the meridian by level, metres; index 0 is unused."""
 
 
+def _cells() -> tuple[tuple[int, int, bool], ...]:
+    width, height = _ZONE_UNITS, _BAND_UNITS
+    cells = []
+    for level, (columns, rows) in enumerate(_SPLITS, start=2):
+        width //= columns
+        height //= rows
+        cells.append((width, height, level in _Z_ORDER_LEVELS))
+    return tuple(cells)
+
+
+_CELLS = _cells()
+"""Width and height of a cell in units, and whether its digit is in Z order, by level from 2 on."""
+
+
 def level_for_accuracy(acc_h_m: float | None) -> int:
     """Give the finest level whose cell is not smaller than the accuracy; 7 (7.7 m) if unknown."""
     if acc_h_m is None:
         return 7
-    return max(level for level in range(1, 11) if CELL_SIZE_M[level] >= acc_h_m or level == 1)
+    return next((level for level in range(10, 1, -1) if CELL_SIZE_M[level] >= acc_h_m), 1)
 
 
 def encode_2d(lat_deg: float, lon_deg: float, level: int) -> str:
@@ -43,17 +58,14 @@ def encode_2d(lat_deg: float, lon_deg: float, level: int) -> str:
     column = _units(lon_deg)
     row = _units(lat_deg)
     column = min(column, 180 * _UNITS_PER_DEGREE - 1)
-    width, height = 6 * _UNITS_PER_DEGREE, 4 * _UNITS_PER_DEGREE
-    zone, column = divmod(column, width)
-    band, row = divmod(row, height)
+    zone, column = divmod(column, _ZONE_UNITS)
+    band, row = divmod(row, _BAND_UNITS)
     number = 31 + zone if lon_deg >= 0 else 30 - zone
     code = f"{'N' if lat_deg >= 0 else 'S'}{number:02d}{chr(ord('A') + band)}"
-    for depth, (columns, rows) in enumerate(_SPLITS[: level - 1], start=2):
-        width //= columns
-        height //= rows
+    for width, height, is_z_order in _CELLS[: level - 1]:
         a, column = divmod(column, width)
         b, row = divmod(row, height)
-        code += _DIGITS[2 * b + a] if depth in _Z_ORDER_LEVELS else _DIGITS[a] + _DIGITS[b]
+        code += _DIGITS[2 * b + a] if is_z_order else _DIGITS[a] + _DIGITS[b]
     return code
 
 

@@ -27,7 +27,7 @@ from bdgw.model import DeviceFix, Fix, FixKind, Provenance, TimeQuality, Via
 from bdgw.publish import payload, topics
 from bdgw.publish.durable_outbox import DurableOutbox
 from bdgw.publish.mqtt import MqttPublisher, MqttSettings, Presence
-from bdgw.publish.outbox_book import Bounds, LanePace
+from bdgw.publish.outbox_pace import Bounds, LanePace
 from bdgw.publish.sink import PublishingSink
 from bdgw.store.outbox_file import OutboxFile
 

@@ -147,3 +147,10 @@ def test_a_satellite_is_used_by_its_system_and_number():
     value = json.loads(payload.sky_payload("gw", "dev", sky))
     schema("sky").validate(value)
     assert [(s["system"], s["used"]) for s in value["satellites"]] == [("G", False), ("C", True)]
+
+
+def test_a_fix_is_marked_as_historical_once():
+    marked = payload.stamp_historical(b'{"v":1}')
+    assert json.loads(marked) == {"v": 1, "historical": True}
+    assert payload.stamp_historical(marked) == marked
+    assert json.loads(payload.stamp_published(marked, 0))["historical"] is True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bdgw.config import Config
-from bdgw.publish.outbox_book import Bounds, LanePace
+from bdgw.publish.outbox_pace import Bounds, LanePace
 
 __all__ = ["outbox_bounds", "outbox_pace", "outbox_path"]
 

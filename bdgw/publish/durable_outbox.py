@@ -10,95 +10,27 @@ writer's.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
 
 import msgspec
 import structlog
 
 from bdgw.errors import BdgwError, DecodeError
 from bdgw.publish.outbox import JSON, URGENT, Entry, Lane, OutboxSnapshot
-from bdgw.publish.outbox_book import Bounds, LanePace, OutboxBook
+from bdgw.publish.outbox_book import OutboxBook
 from bdgw.publish.outbox_chunk import decode_chunk, encode_chunk
+from bdgw.publish.outbox_disk import Chunk, ChunkFile
+from bdgw.publish.outbox_pace import Bounds, LanePace
 from bdgw.publish.outbox_shelf import Plan
 
-__all__ = ["ChunkFile", "DurableOutbox"]
+__all__ = ["DurableOutbox"]
 
 _TICK_S = 0.025
 _RETRY_S = 0.25
 """Until a commit that the disk did not take is tried again."""
 
 _log = structlog.get_logger(__name__)
-
-
-class Chunk(Protocol):
-    """A chunk as the file gives it."""
-
-    @property
-    def id(self) -> int: ...
-    @property
-    def n(self) -> int: ...
-    @property
-    def accepted_s(self) -> float: ...
-    @property
-    def data(self) -> bytes: ...
-    @property
-    def settled(self) -> bytes: ...
-    @property
-    def size_bytes(self) -> int: ...
-
-
-class FileTotals(Protocol):
-    """What the file holds."""
-
-    @property
-    def n(self) -> int: ...
-    @property
-    def size_bytes(self) -> int: ...
-    @property
-    def last_chunk(self) -> int: ...
-    @property
-    def last_entry(self) -> int: ...
-    @property
-    def ran_s(self) -> float: ...
-
-
-class ChunkFile(Protocol):
-    """The file behind the outbox; what fails raises a ``BdgwError`` and leaves no trace."""
-
-    def totals(self) -> FileTotals:
-        """Count what is there."""
-        ...
-
-    def urgent(self) -> Sequence[Chunk]:
-        """Every chunk that may not be dropped."""
-        ...
-
-    def next(self, after: int, skip: Collection[int]) -> Chunk | None:
-        """The first ordinary chunk behind ``after``, those in ``skip`` excepted."""
-        ...
-
-    def apply(
-        self,
-        *,
-        chunks: Sequence[tuple[int, bool, int, int, float, bytes]],
-        settled: Sequence[tuple[int, int, bytes]],
-        deleted: Iterable[int],
-        ran_s: float,
-    ) -> list[int]:
-        """Write all of it in one commit; the sizes of the new chunks."""
-        ...
-
-    def drop_oldest(
-        self, *, after: int, keep: Collection[int], n: int, size_bytes: int, before_s: float
-    ) -> tuple[int, int, int]:
-        """Delete ordinary chunks, oldest first."""
-        ...
-
-    def close(self) -> None:
-        """Close it."""
-        ...
 
 
 class _Outcome(msgspec.Struct):

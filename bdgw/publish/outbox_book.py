@@ -11,12 +11,9 @@ retained latest must become it.
 
 from __future__ import annotations
 
-import heapq
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from itertools import islice, takewhile
-
-import msgspec
 
 from bdgw.publish.outbox import (
     JSON,
@@ -27,37 +24,18 @@ from bdgw.publish.outbox import (
     OutboxSnapshot,
 )
 from bdgw.publish.outbox_chunk import late
+from bdgw.publish.outbox_live import LiveLane
+from bdgw.publish.outbox_pace import Bounds, LanePace
 from bdgw.publish.outbox_queue import EntryQueue
-from bdgw.publish.outbox_rate import FlowRate
 from bdgw.publish.outbox_shelf import Plan, Shelf
+from bdgw.publish.outbox_tally import Tally
 
-__all__ = ["Bounds", "LanePace", "OutboxBook"]
+__all__ = ["OutboxBook"]
 
 _HISTORY_LOW = 256
 """With fewer loaded entries than this the next chunk is read."""
 _CHUNK_MAX = 256
 _AGING_PERIOD_S = 60.0
-
-
-class Bounds(msgspec.Struct, frozen=True, kw_only=True):
-    """How much the outbox holds; alarms and messages may go beyond it."""
-
-    max_items: int = 10_000_000
-    max_bytes: int = 1024 * 1024 * 1024
-    max_age_s: float = 7 * 86_400.0
-    memory_items: int = 100_000
-    memory_bytes: int = 64 * 1024 * 1024
-    """For what is not on the disk: reached only when the disk takes nothing."""
-
-
-class LanePace(msgspec.Struct, frozen=True, kw_only=True):
-    """When an entry is written, when it becomes history, and how fast history goes."""
-
-    lag_s: float = 0.1
-    backlog_after_s: float = 2.0
-    history_per_s: float = 1000.0
-    window: int = 100
-    """Entries that a crash may make arrive twice."""
 
 
 class OutboxBook:
@@ -77,22 +55,16 @@ class OutboxBook:
             window=self._pace.window,
         )
         self._has_file = False
-        self._restored = 0
         self._next_id = 1
         self._held: OrderedDict[int, Entry] = OrderedDict()
-        self._urgent, self._live, self._history = EntryQueue(), EntryQueue(), EntryQueue()
+        self._urgent, self._live, self._history = EntryQueue(), LiveLane(), EntryQueue()
         self._parked: OrderedDict[int, Entry] = OrderedDict()
         """History that is not on the disk yet while older history is."""
         self._flying: dict[int, Entry] = {}
         self._n_history_flying = 0
-        self._late: list[int] = []
-        """Ids of superseded live entries that have a place in the history."""
-        self._acked_by_key: dict[str, int] = {}
         self._when_safe: dict[int, list[Callable[[], None]]] = {}
         self._bytes = 0
-        self._counts: Counter[str] = Counter()
-        self._rejected: Counter[str] = Counter()
-        self._dropped: Counter[str] = Counter()
+        self._tally = Tally()
         self._credit = 0.0
         self._ticked_s: float | None = None
         self._hold_s: float | None = None
@@ -101,14 +73,13 @@ class OutboxBook:
         self._memory_aged_s: float | None = None
         self._is_read_wanted = False
         self._wakeup: Callable[[], None] | None = None
-        self._flow = FlowRate()
         self.storage_error: str | None = None
 
     def opened(self, *, n_stored: int, size_bytes: int, last_chunk: int, last_entry: int) -> None:
         """Tell what the file behind holds; before anything is put."""
         self.shelf.opened(n_stored=n_stored, size_bytes=size_bytes, last_chunk=last_chunk)
         self._has_file = True
-        self._restored = n_stored
+        self._tally.restored = n_stored
         self._next_id = last_entry + 1
 
     # --- what the gateway and the sender call -----------------------------------------------------
@@ -144,16 +115,15 @@ class OutboxBook:
             late_topic=late_topic,
         )
         self._next_id += 1
-        self._counts["accepted"] += 1
         self._held[entry.id] = entry
         self._bytes += entry.size_bytes
-        self._flow.add(entry.size_bytes)
+        self._tally.accept(entry.size_bytes)
         if lane is Lane.HISTORY:
             self._parked[entry.id] = entry
+        elif lane is Lane.LIVE:
+            self._live.put(entry)
         else:
-            older = self._queue_of(entry).append(entry)
-            if older is not None and lane is Lane.LIVE:
-                self._note_late(self._live.entries[older])
+            self._urgent.append(entry)
         if self._is_stored(entry):
             self.shelf.add(entry, is_urgent=lane in URGENT)
         self._make_room()
@@ -185,44 +155,29 @@ class OutboxBook:
         entry = self._forget(entry_id)
         if entry is None:
             return
-        self._counts["acked"] += 1
-        if entry.lane is Lane.LIVE and entry.supersede_key is not None:
-            newest = self._acked_by_key.get(entry.supersede_key, 0)
-            self._acked_by_key[entry.supersede_key] = max(newest, entry.id)
+        self._tally.acked += 1
+        if entry.lane is Lane.LIVE:
+            self._live.acked(entry)
         self._tell_safe(entry_id)
 
     def reject(self, entry_id: int, reason: str) -> None:
         """Forget an entry that the broker will never take; an unknown id is ignored."""
         if self._forget(entry_id) is not None:
-            self._rejected[reason] += 1
+            self._tally.rejected[reason] += 1
             self._when_safe.pop(entry_id, None)
 
     def release(self, entry_ids: Iterable[int]) -> None:
         """Put entries in flight back into their old places; unknown ids are ignored."""
         back = [entry for each in set(entry_ids) if (entry := self._flying.pop(each, None))]
         self._n_history_flying -= sum(entry.lane is Lane.HISTORY for entry in back)
-        overtaken_by = dict(self._acked_by_key)
-        for entry in self._flying.values():
-            if entry.lane is Lane.LIVE and entry.supersede_key is not None:
-                newest = overtaken_by.get(entry.supersede_key, 0)
-                overtaken_by[entry.supersede_key] = max(newest, entry.id)
         queues: dict[Lane, list[Entry]] = {lane: [] for lane in Lane}
         for entry in back:
             queues[entry.lane].append(entry)
-        live = []
-        for entry in sorted(queues[Lane.LIVE], key=lambda each: each.id):
-            if overtaken_by.get(entry.supersede_key or "", 0) <= entry.id:
-                live.append(entry)
-            elif entry.late_topic is not None:
-                self._to_history(entry)
-            elif self._acked_by_key.get(entry.supersede_key or "", 0) > entry.id:
-                self._drop(entry, DropReason.OVERTAKEN)
-            else:
-                live.append(entry)
-        self._live.give_back(live)
-        for entry in live:
-            if self._live.is_superseded(entry):
-                self._note_late(entry)
+        is_late, is_overtaken = self._live.put_back(queues[Lane.LIVE], self._flying.values())
+        for entry in is_late:
+            self._to_history(entry)
+        for entry in is_overtaken:
+            self._drop(entry, DropReason.OVERTAKEN)
         self._urgent.give_back(each for lane in URGENT for each in queues[lane])
         self._history.give_back(queues[Lane.HISTORY])
         # Entries in flight could not be dropped; what came back can be.
@@ -258,11 +213,11 @@ class OutboxBook:
         oldest = next((each for each in self._held.values() if each.lane is not Lane.HISTORY), None)
         n_history = len(self._history) + len(self._parked) + self.shelf.n_stored
         return OutboxSnapshot(
-            accepted=self._counts["accepted"],
-            restored=self._restored,
-            acked=self._counts["acked"],
-            rejected=dict(self._rejected),
-            dropped=dict(self._dropped),
+            accepted=self._tally.accepted,
+            restored=self._tally.restored,
+            acked=self._tally.acked,
+            rejected=dict(self._tally.rejected),
+            dropped=dict(self._tally.dropped),
             depth=self._depth(),
             in_flight=len(self._flying),
             history=n_history,
@@ -270,7 +225,7 @@ class OutboxBook:
             stored_bytes=self.shelf.size_bytes,
             unsafe=self.shelf.n_unsafe,
             oldest_unacked_age_s=None if oldest is None else now_s - oldest.accepted_s,
-            room_h=self._room_h() if self._has_file else None,
+            room_h=self._room_h(),
             is_over_bound=self._is_over_bound(),
             storage_error=self.storage_error,
         )
@@ -281,7 +236,7 @@ class OutboxBook:
     def is_busy(self) -> bool:
         """Whether ``tick`` has anything to do."""
         has_history = self.shelf.n_stored or self._parked or self._history.entries
-        return bool(not self.shelf.is_idle or has_history or self._late)
+        return bool(not self.shelf.is_idle or has_history or self._live.has_late)
 
     def tick(self, now_s: float) -> None:
         """Let time pass: history gets its share, and what has waited too long becomes history."""
@@ -292,8 +247,9 @@ class OutboxBook:
         if now_s >= self._history_from_s:
             most = max(1.0, self._pace.history_per_s / 10)
             self._credit = min(most, self._credit + passed_s * self._pace.history_per_s)
-        self._flow.tick(now_s)
-        self._move_late(now_s)
+        self._tally.flow.tick(now_s)
+        for entry in self._live.take_late(now_s - self._pace.backlog_after_s):
+            self._to_history(entry)
         self._move_parked()
         self._drop_old(now_s)
         self._make_room()
@@ -334,9 +290,9 @@ class OutboxBook:
         """Chunks on the disk were given up, for room or for their age."""
         self.shelf.dropped(n + n_old, size_bytes)
         if n:
-            self._dropped[DropReason.SUPERSEDED] += n
+            self._tally.dropped[DropReason.SUPERSEDED] += n
         if n_old:
-            self._dropped[DropReason.TOO_OLD] += n_old
+            self._tally.dropped[DropReason.TOO_OLD] += n_old
 
     def loaded(self, entries: list[Entry]) -> None:
         """History has come back from the disk."""
@@ -349,7 +305,7 @@ class OutboxBook:
     def damaged(self, number: int, n_lost: int, size_bytes: int) -> None:
         """A chunk on the disk cannot be read."""
         self.shelf.damaged(number, n_lost, size_bytes)
-        self._dropped[DropReason.DAMAGED] += n_lost
+        self._tally.dropped[DropReason.DAMAGED] += n_lost
 
     def restored(self, entries: list[Entry]) -> None:
         """Urgent entries of an earlier life; before anything is put."""
@@ -405,21 +361,6 @@ class OutboxBook:
         if len(self._history) < _HISTORY_LOW and self.shelf.n_stored:
             self._is_read_wanted = True
         return taken
-
-    def _note_late(self, entry: Entry) -> None:
-        if entry.late_topic is not None:
-            heapq.heappush(self._late, entry.id)
-
-    def _move_late(self, now_s: float) -> None:
-        due_s = now_s - self._pace.backlog_after_s
-        while self._late:
-            entry = self._live.entries.get(self._late[0])
-            if entry is not None and entry.accepted_s > due_s:
-                break
-            heapq.heappop(self._late)
-            if entry is not None:
-                self._live.remove(entry.id)
-                self._to_history(entry)
 
     def _to_history(self, entry: Entry) -> None:
         """Move an entry that waits in no queue any more."""
@@ -489,7 +430,7 @@ class OutboxBook:
 
     def _drop(self, entry: Entry, reason: DropReason) -> None:
         self._forget(entry.id)
-        self._dropped[reason] += 1
+        self._tally.dropped[reason] += 1
         self._when_safe.pop(entry.id, None)
 
     def _hold(self, entry: Entry) -> None:
@@ -519,20 +460,15 @@ class OutboxBook:
             done()
 
     def _room_h(self) -> float | None:
-        """For how long there is room when nothing leaves."""
-        if not self._flow.items_per_s:
+        if not self._has_file:
             return None
-        bounds, shelf = self._bounds, self.shelf
-        item_bytes = self._flow.item_bytes
-        if shelf.n_written:
-            item_bytes = shelf.bytes_written / shelf.n_written
-        used_bytes = self._bytes + shelf.size_bytes
-        room_s = min(
-            (bounds.max_items - self._depth()) / self._flow.items_per_s,
-            (bounds.max_bytes - used_bytes) / (self._flow.items_per_s * item_bytes),
-            bounds.max_age_s,
+        shelf = self.shelf
+        return self._tally.room_h(
+            self._bounds,
+            depth=self._depth(),
+            used_bytes=self._bytes + shelf.size_bytes,
+            stored_item_bytes=shelf.bytes_written / shelf.n_written if shelf.n_written else None,
         )
-        return round(max(0.0, room_s) / 3600, 2)
 
     def _wake(self) -> None:
         if self._wakeup is not None:

@@ -21,7 +21,7 @@ class EntryQueue:
         self.entries: OrderedDict[int, Entry] = OrderedDict()
         self._newest_by_key: dict[tuple[Lane, str], int] = {}
         # Ids that may wait and have been superseded. Ids that wait no longer are skipped when
-        # they come to the top; ``take`` clears them, so the heap stays as small as the queue.
+        # they come to the top and are cleared there, so the heap stays as small as the queue.
         self._superseded: list[int] = []
 
     def __len__(self) -> int:
@@ -64,7 +64,10 @@ class EntryQueue:
 
     def remove(self, entry_id: int) -> Entry | None:
         """Take out one entry."""
-        return self.entries.pop(entry_id, None)
+        entry = self.entries.pop(entry_id, None)
+        # Also in an outage, when nobody takes.
+        self._clear_top()
+        return entry
 
     def oldest(self) -> Entry | None:
         """The entry that is next."""

@@ -345,6 +345,10 @@ class Shelf:
         due_s, late_s = now_s - self._lag_s, now_s - _FLYING_LAGS * self._lag_s
         # What is written in flight may be acknowledged before that is marked.
         room = self._window - self.n_unsettled - sum(self.is_stored(each) for each in flying)
+        waiting = next((each for each in self._unwritten.values() if each.id not in flying), None)
+        if waiting is not None and waiting.accepted_s <= due_s:
+            # Those behind it wait as well: a commit more for each few of them wears the disk.
+            due_s = now_s - self._lag_s / 4
         due = []
         for entry in self._unwritten.values():
             if entry.accepted_s > due_s:

@@ -27,11 +27,13 @@ __all__ = [
     "fix_payload",
     "sky_fields",
     "sky_payload",
+    "stamp_historical",
     "stamp_published",
 ]
 
 VERSION = 1
 _POSIX_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - written with a Z, never compared
+_HISTORICAL = b',"historical":true}'
 _GRID_FRAME = "CGCS2000"
 _GRID_LIMIT_DEG = 88.0
 
@@ -170,10 +172,13 @@ def device_fix_value(gateway: str, item: DeviceFix) -> FixPayload:
     return payload
 
 
-def stamp_published(payload: bytes, posix_ns: int, *, is_historical: bool = False) -> bytes:
+def stamp_historical(payload: bytes) -> bytes:
+    """Mark a fix that is not news: it comes late, or again. One that is marked stays as it is."""
+    return payload if payload.endswith(_HISTORICAL) else payload[:-1] + _HISTORICAL
+
+
+def stamp_published(payload: bytes, posix_ns: int) -> bytes:
     """Add ``t_pub`` at the moment of sending: a fix may have waited long for the broker."""
-    if is_historical:
-        payload = payload[:-1] + b',"historical":true}'
     return payload[:-1] + b',"t_pub":"' + format_posix(posix_ns).encode() + b'"}'
 
 

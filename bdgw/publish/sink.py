@@ -95,10 +95,10 @@ class PublishingSink:
         In the history lane it says so.
         """
         if entry.schema == FIX_SCHEMA:
-            is_historical = entry.lane is Lane.HISTORY
-            return payload.stamp_published(
-                entry.payload, self._utc_ns(), is_historical=is_historical
-            )
+            data = entry.payload
+            if entry.lane is Lane.HISTORY:
+                data = payload.stamp_historical(data)
+            return payload.stamp_published(data, self._utc_ns())
         return entry.payload
 
     def health(self, value: dict[str, object]) -> None:

@@ -180,7 +180,10 @@ class GatewayStatus:
                     "depth": outbox.depth,
                     "bytes": outbox.bytes,
                     "dropped": sum(outbox.dropped.values()),
+                    "history": outbox.history,
                     "oldest_unacked_age_s": rounded(outbox.oldest_unacked_age_s),
+                    "room_h": outbox.room_h,
+                    "storage_error": outbox.storage_error,
                 }
             ),
         }

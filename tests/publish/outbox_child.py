@@ -14,7 +14,7 @@ import time
 
 from bdgw.publish.durable_outbox import DurableOutbox
 from bdgw.publish.outbox import Entry, Lane
-from bdgw.publish.outbox_book import LanePace
+from bdgw.publish.outbox_pace import LanePace
 from bdgw.store.outbox_file import OutboxFile
 
 WINDOW = 20

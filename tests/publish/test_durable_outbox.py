@@ -13,7 +13,7 @@ from typing import Any
 
 from bdgw.publish.durable_outbox import DurableOutbox
 from bdgw.publish.outbox import Entry, Lane
-from bdgw.publish.outbox_book import Bounds, LanePace
+from bdgw.publish.outbox_pace import Bounds, LanePace
 from bdgw.store.outbox_file import OutboxFile
 from tests.publish.brokers import until
 from tests.store.disk import Op, after_power_cut, disk, lay_out

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from bdgw.publish.outbox import Entry, Lane
-from bdgw.publish.outbox_book import Bounds, OutboxBook
+from bdgw.publish.outbox_book import OutboxBook
+from bdgw.publish.outbox_pace import Bounds, LanePace
 
 
 def book(**bounds) -> OutboxBook:
@@ -246,3 +247,42 @@ class OutboxModel(RuleBasedStateMachine):
 
 TestOutboxModel = OutboxModel.TestCase
 TestOutboxModel.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+def test_an_outage_leaves_nothing_behind_in_memory():
+    outbox = OutboxBook(Bounds(memory_items=100))
+    for number in range(2000):
+        put(outbox, key="a", late_topic="late", now_s=number / 10)
+        outbox.tick(number / 10)
+    assert len(outbox._live._superseded) <= 30
+    assert len(outbox._live._late) <= 30
+    assert len(outbox._held) <= 100
+
+
+def test_room_is_told_in_hours_at_the_rate_of_the_last_minutes():
+    outbox = OutboxBook(Bounds(max_items=72_000, max_bytes=10**9))
+    outbox.opened(n_stored=0, size_bytes=0, last_chunk=0, last_entry=0)
+    assert outbox.snapshot(now_s=0).room_h is None
+    outbox.tick(0.0)
+    for _ in range(100):
+        put(outbox)
+    outbox.tick(10.0)
+    # 10 a second; 71,900 more may come.
+    assert outbox.snapshot(now_s=10).room_h == 2.0
+
+
+def test_history_waits_after_a_connect_and_goes_at_its_rate():
+    outbox = OutboxBook(pace=LanePace(history_per_s=10.0))
+    for _ in range(50):
+        put(outbox, Lane.HISTORY)
+    outbox.tick(0.0)
+    outbox.hold_history(2.0)
+    outbox.tick(1.0)
+    outbox.tick(2.9)
+    assert outbox.take(100) == []
+    outbox.tick(3.0)
+    outbox.tick(3.3)
+    n = len(outbox.take(100))
+    assert 1 <= n <= 4
+    put(outbox)
+    assert [each.lane for each in outbox.take(100)] == [Lane.LIVE], "live goes at any time"

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from bdgw.publish.outbox import Entry, Lane
-from bdgw.publish.outbox_book import Bounds, LanePace, OutboxBook
+from bdgw.publish.outbox_book import OutboxBook
 from bdgw.publish.outbox_chunk import decode_chunk, encode_chunk
+from bdgw.publish.outbox_pace import Bounds, LanePace
 from bdgw.publish.outbox_shelf import Plan
 
 WINDOW = 5
