@@ -337,10 +337,14 @@ class Gateway:
             write=self._write_correction,
             emit=self._hub.publish,
             clock=self._clock,
-            host_gpst_ns=self._time.trusted_gpst_ns,
+            host_gpst_ns=self._disciplined_gpst_ns,
             rng=self._rng,
             gate=self._gate,
         )
+
+    def _disciplined_gpst_ns(self, now: float) -> int | None:
+        # Corrections hear receivers as a witness of their own, and judge steps themselves.
+        return self._host_clock.gpst_ns(now) if self._host_clock.is_synchronised() else None
 
     def _write_correction(self, device: str, data: bytes, done: Callable[[bool], None]) -> bool:
         return self._pool.write(device, data, lifetime_s=_CORRECTION_LIFETIME_S, done=done)

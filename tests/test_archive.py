@@ -149,8 +149,8 @@ async def test_a_start_of_which_nothing_is_kept(tmp_path: Path):
 
 
 def test_a_record_of_the_history_fits_its_schema():
-    from bdgw.publish.payload import stamp_published
+    from bdgw.publish.payload import stamp_historical, stamp_published
     from tests.app.rig import schema
 
-    record = stamp_published(device_fix_payload("gw", fix(1)), T0_NS, is_historical=True)
+    record = stamp_published(stamp_historical(device_fix_payload("gw", fix(1))), T0_NS)
     schema("fix").validate(msgspec.json.decode(record))

@@ -104,11 +104,16 @@ def expected_of(name: str) -> list[Read]:
     difference = DIFFERENCES.get(name)
     if difference is not None:
         fixes[difference.index : difference.index + 1] = difference.instead
-    return [fix for fix in fixes if not fix.is_kept_back]
+    return [fix for fix in fixes if not is_kept_back_live(fix)]
+
+
+def is_kept_back_live(fix: Read) -> bool:
+    """The cold boot of 2019-04-07 has one: to a live receiver that date happens to nobody else."""
+    return fix.is_kept_back or fix.is_of_week_0
 
 
 def kept_back_in(name: str) -> int:
-    return sum(fix.is_kept_back for fix in reading_of(shared_data("gnss", name)))
+    return sum(is_kept_back_live(fix) for fix in reading_of(shared_data("gnss", name)))
 
 
 def device_of(name: str) -> str:

@@ -48,6 +48,7 @@ KIND_BY_MODE = {
     "S": "simulated",
 }
 _SENTENCE = re.compile(rb"\$[^\x00-\x1f!$*\x7f-\xff]{1,1024}\*[0-9A-Fa-f]{2}")
+_WEEK_0 = (dt.date(2019, 4, 7), dt.date(2019, 4, 13))
 _OLDEST = dt.date(2000, 1, 1)
 """A receiver that says an earlier day has no time yet (1980, 1999): such fixes are kept back."""
 
@@ -65,6 +66,12 @@ class Read:
     @property
     def is_kept_back(self) -> bool:
         return self.date is not None and self.date < _OLDEST
+
+    @property
+    def is_of_week_0(self) -> bool:
+        """GPS week 2048, whose number is sent as 0: a receiver that knows no week says so."""
+        is_in_it = self.date is not None and _WEEK_0[0] <= self.date <= _WEEK_0[1]
+        return is_in_it and self.fix != "none"
 
     @property
     def t_fix(self) -> str | None:
