@@ -22,6 +22,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +177,7 @@ def play(
         wait_until(lambda: all(path.exists() for path in ports.values()), "terminals exist")
         gateway = stack.enter_context(gateway_process(config))
         port = port or gateway.broker_port
-        subscriber = Subscriber(port, "bdgw/v1/captures/dev/+/fix", version=version)
+        subscriber = Subscriber(port, "bdgw/v1/captures/dev/#", version=version)
         stack.callback(subscriber.close)
         assert subscriber.is_subscribed.wait(10)
         began = dt.datetime.now(dt.UTC)
@@ -193,9 +194,11 @@ def play(
         fixes = defaultdict(list)
         for message in subscriber.messages():
             fix = json.loads(message.payload)
-            assert message.topic == f"bdgw/v1/captures/dev/{fix['dev']}/fix"
+            # What a busy moment has held up, and a newer fix has overtaken, is history.
+            lane = "history/fix" if fix.get("historical") else "fix"
+            assert message.topic == f"bdgw/v1/captures/dev/{fix['dev']}/{lane}"
             fixes[fix["dev"]].append(fix)
-        outcome.fixes = dict(fixes)
+        outcome.fixes = {dev: sorted(some, key=itemgetter("seq")) for dev, some in fixes.items()}
         return outcome
 
 
