@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from bdgw import app
+from bdgw import app, health_teller
 from bdgw.errors import UnavailableError
 from bdgw.hostclock import HostClock
 from bdgw.publish import embedded
@@ -392,7 +392,7 @@ async def test_what_does_not_fit_is_dropped_oldest_first_and_counted(
     tmp_path, terminal, monkeypatch
 ):
     require_mosquitto()
-    monkeypatch.setattr(app, "_HEALTH_PERIOD_S", 0.1)
+    monkeypatch.setattr(health_teller, "_PERIOD_S", 0.1)
     broker = Mosquitto(tmp_path)
     text = head(tmp_path, f'url = "{broker.url}"') + device("a", terminal.url)
     async with running(text + "[outbox]\nmax_items = 10\n") as run:
