@@ -133,7 +133,9 @@ async def test_the_embedded_broker_dies_and_nothing_is_lost(tmp_path, terminal, 
                 for each in seen.messages()
                 if each.topic == LIVE and not each.retain
             ]
-            assert live == sorted(live)
+            # The broker that came back delivers once more what its subscriber had not acknowledged.
+            firsts = list(dict.fromkeys(live))
+            assert firsts == sorted(firsts)
             assert (await run.status())["outbox"]["dropped"] == {}
 
 
