@@ -116,7 +116,7 @@ class Fleet:
             submission=submission,
             peer=self._planner.peer(submission.to),
             job=job,
-            n_units=plan.n_slots,
+            n_units=plan.n_units,
             payload=plan.payload,
             n_repeats_left=submission.n_repeats,
             give_up_s=job.deadline_s,
@@ -130,8 +130,9 @@ class Fleet:
         flight.wire_payload = shelved.payload
         try:
             flight.transfer = OutgoingTransfer.restore(
-                shelved.state, shelved.payload, options=self._rules.transfer
+                shelved.state, shelved.payload, options=self._planner.transfer_options(flight.peer)
             )
+            flight.n_reported = flight.transfer.reported
         except EncodeError:
             flight.card = None
 
@@ -164,8 +165,9 @@ class Fleet:
             flight.air_number,
             wire,
             unit_bytes=unit_bytes,
-            options=self._rules.transfer,
+            options=self._planner.transfer_options(flight.peer),
         )
+        flight.n_reported = (0, 0)
         flight.card = card
         flight.again = None
         self._budget.requeue(self._bound(flight))
@@ -208,7 +210,7 @@ class Fleet:
             return
         if plan.digest is None and plan.payload is None:
             return
-        flight.payload, flight.n_units = plan.payload, plan.n_slots
+        flight.payload, flight.n_units = plan.payload, plan.n_units
         flight.air_number = plan.digest
         if plan.payload is not None and flight.peer is not None:
             flight.air_number = self._next_number(flight.peer)

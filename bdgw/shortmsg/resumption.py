@@ -53,9 +53,19 @@ def _plan_again(planner: Planner, submission: Submission, message: Message) -> P
     is_long = number is not None and number <= ID_MAX
     return Plan(
         way="long" if is_long else "plain",
-        n_slots=(message.n_units or 1) if is_long else 1,
+        n_slots=_slots(planner, submission, message) if is_long else 1,
+        n_units=(message.n_units or 1) if is_long else 1,
         payload=pack_body(submission) if is_long else None,
         cards=None if submission.card is None else frozenset([submission.card]),
         explanation="",
         digest=None if is_long else number,
     )
+
+
+def _slots(planner: Planner, submission: Submission, message: Message) -> int:
+    """Of a long message; the units of one that has begun hold what was lost already."""
+    peer = planner.peer(submission.to)
+    n_units = message.n_units or 1
+    if peer is None or message.units:
+        return n_units
+    return planner.losses.outlook(peer.name, n_units)[0]

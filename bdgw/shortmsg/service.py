@@ -27,6 +27,7 @@ from bdgw.shortmsg.inbox import Inbox, Incoming, Lost
 from bdgw.shortmsg.intention import Intentions
 from bdgw.shortmsg.ledger import Ledger, LedgerFullError, UnknownMessageError
 from bdgw.shortmsg.ledger_store import Query
+from bdgw.shortmsg.loss_memory import LossMemory
 from bdgw.shortmsg.message import Message
 from bdgw.shortmsg.outgoing import (
     Dispatch,
@@ -97,6 +98,7 @@ class ShortMessageService:
             ledger=ledger,
             security=security,
             overrides=spec.overrides,
+            losses=LossMemory(ledger.values, options=spec.rules.transfer, utc_ns=utc_ns),
         )
         self._inbox = Inbox(
             ledger=ledger,
@@ -145,7 +147,12 @@ class ShortMessageService:
         self._sorting = SortingOffice(
             planner=self._planner,
             inbox=self._inbox,
-            word=PeerWord(ledger=ledger, budget=self._budget, fleet=self._fleet),
+            word=PeerWord(
+                ledger=ledger,
+                budget=self._budget,
+                fleet=self._fleet,
+                losses=self._planner.losses,
+            ),
         )
         self._events: list[Incoming | Lost] = []
         self._intentions = Intentions()
