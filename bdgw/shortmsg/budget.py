@@ -236,6 +236,10 @@ class AirBudget:
             return n_distress >= self.limits.n_distress_max
         return len(self._jobs) - n_distress >= self.limits.n_jobs_max
 
+    def replaced_by(self, job: Job) -> tuple[Job, ...]:
+        """The queued jobs whose place a job takes, or has taken."""
+        return tuple(self._jobs[name] for name in self._replaced_by(job) if name != job.id)
+
     def _replaced_by(self, job: Job) -> tuple[str, ...]:
         if job.supersede_key is None:
             return ()

@@ -74,15 +74,32 @@ class Ledger:
 
     # --- out ----------------------------------------------------------------------------------
 
-    def submit(self, submission: Submission, *, at_utc_ns: int) -> Pending[Submitted]:
+    def submit(
+        self,
+        submission: Submission,
+        *,
+        at_utc_ns: int,
+        of: int | None = None,
+        air_number: int | None = None,
+        values: tuple[ValueWrite, ...] = (),
+    ) -> Pending[Submitted]:
         """Take a message; it may be acknowledged once the result is durable.
+
+        With ``of`` it is queued in the same write, as so many units; ``values`` are written with
+        it. So it is on the disk with its place in the plan, or not at all.
 
         Raises:
             SubmissionError: a field is out of its bounds.
             KeyConflictError: the key belongs to a message of another content.
             LedgerFullError: too many messages are unfinished.
         """
-        return self._door.submit(submission, at_utc_ns=at_utc_ns)
+        queued = Step(event=Event.QUEUED, at_utc_ns=at_utc_ns, of=of, air_number=air_number)
+        return self._door.submit(
+            submission,
+            at_utc_ns=at_utc_ns,
+            then=() if of is None else (queued,),
+            values=values,
+        )
 
     def queue(
         self,

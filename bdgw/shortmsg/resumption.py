@@ -24,11 +24,15 @@ def take_up(
 ) -> None:
     """After a restart: what was in flight is possibly sent, the rest goes on."""
     ledger.recover(at_utc_ns=utc_ns())
+    replaced = _replaced(ledger)
     for message in list(ledger.unfinished()):
         try:
             submission = from_ledger(message.submission)
         except (msgspec.DecodeError, ValueError):
             fleet.refuse(message.id, "not readable any more", is_retryable=False)
+            continue
+        if message.id in replaced:
+            fleet.refuse(message.id, "superseded", is_retryable=False)
             continue
         shelved = fleet.shelf.get(message.id)
         deadline_ns = message.submission.deadline_utc_ns
@@ -43,6 +47,20 @@ def take_up(
             deadline_s=None if left_s is None else now + left_s,
         )
         fleet.relaunch(message, submission, plan, job, shelved, now=now)
+
+
+def _replaced(ledger: Ledger) -> set[str]:
+    """What a newer message was to end when the run before ended first."""
+    newest: dict[tuple[int, str], str] = {}
+    waiting = []
+    for message in ledger.unfinished():
+        key = message.submission.supersede_key
+        if key is None:
+            continue
+        newest[message.submission.to, key] = message.id
+        if not message.units:
+            waiting.append((message.id, (message.submission.to, key)))
+    return {message_id for message_id, place in waiting if newest[place] != message_id}
 
 
 def _plan_again(planner: Planner, submission: Submission, message: Message) -> Plan | Refusal:

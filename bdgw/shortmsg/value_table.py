@@ -49,6 +49,15 @@ class ValueTable:
         Raises:
             ValueError: ``n`` is not above 0, or the entry is no counter.
         """
+        numbers, change = self.next_numbers(name, n)
+        return self._desk.commit(Write(values=(change,)), numbers)
+
+    def next_numbers(self, name: str, n: int) -> tuple[range, ValueWrite]:
+        """The same, to be written with what uses them.
+
+        Raises:
+            ValueError: ``n`` is not above 0, or the entry is no counter.
+        """
         if n <= 0:
             raise ValueError(f"{n} numbers cannot be reserved")
         before = self.get(name)
@@ -56,7 +65,7 @@ class ValueTable:
         change = ValueWrite(
             name=name, value=str(first + n).encode(), is_guarded=True, expected=before
         )
-        return self._desk.commit(Write(values=(change,)), range(first, first + n))
+        return range(first, first + n), change
 
     def last_sent_utc_ns(self, card: int) -> int | None:
         """When a card was last used, by the host's clock; None: never by this gateway."""
