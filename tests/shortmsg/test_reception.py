@@ -67,7 +67,9 @@ def texts(air: Air) -> list[str]:
     return [frame.content.decode("gbk") for _, _, frame in air.log]
 
 
-def test_a_message_is_on_the_disk_with_its_place_and_number_or_not_at_all() -> None:
+def test_a_message_is_on_the_disk_with_its_place_and_number_or_not_at_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     _, ship, _ = pair()
     writes: list[Write] = []
     plain_write = ship.store.write
@@ -76,7 +78,7 @@ def test_a_message_is_on_the_disk_with_its_place_and_number_or_not_at_all() -> N
         writes.append(one)
         return plain_write(one, done)
 
-    ship.store.write = write  # type: ignore[method-assign]
+    monkeypatch.setattr(ship.store, "write", write)
     accepted(ship.submit(SHORE, "长" * 200))
     assert [[step.event for step in one.steps] for one in writes] == [
         [Event.SUBMITTED, Event.QUEUED]
@@ -179,3 +181,16 @@ def test_a_crash_between_the_new_position_and_the_end_of_the_old_sends_one() -> 
     assert texts(air) == ["先", "新"]
     assert ship.message(old.id).cause == "superseded"
     assert ship.message(new.id).state is State.ACCEPTED_BY_TERMINAL
+
+
+def test_the_same_key_with_another_deadline_is_the_first_message_with_its_own() -> None:
+    air, ship, _ = pair()
+    first = accepted(ship.submit(HANDSET, "一", idempotency_key="k", valid_s=900.0))
+    deadline_utc_ns = ship.message(first.id).submission.deadline_utc_ns
+    for valid_s in (30.0, None):
+        again = accepted(ship.submit(HANDSET, "一", idempotency_key="k", valid_s=valid_s))
+        assert (again.id, again.is_repeat) == (first.id, True)
+    assert ship.message(first.id).submission.deadline_utc_ns == deadline_utc_ns
+    other = ship.submit(HANDSET, "一", idempotency_key="k", n_repeats=1)
+    assert isinstance(other, Refusal)
+    assert other.cause is RefusalCause.KEY_CONFLICT
