@@ -67,12 +67,21 @@ class AirBudget:
         """The card is away or may not send; whoever was bound to it alone stays so."""
         self._usable.discard(card)
 
-    def restore_sent(self, card: int, service: Service, sent_s: float, interval_s: float) -> None:
+    def restore_sent(
+        self,
+        card: int,
+        service: Service,
+        sent_s: float,
+        interval_s: float,
+        *,
+        not_before_s: float = -math.inf,
+    ) -> None:
         """Take over, after a restart, when this card sent last; before it has been read."""
         timer = self._timers.setdefault(
             (card, service), SlotTimer(interval_s, self.limits.margin_s)
         )
         timer.sent(sent_s)
+        timer.hold_until(not_before_s)
 
     def timer(self, card: int, service: Service) -> SlotTimer | None:
         """The timer of a service of a card; None where there is none."""

@@ -213,6 +213,7 @@ class ShortMessageService:
                     terminal,
                     event.reason,
                     event.wait_s,
+                    event.mark,
                     now=now,
                     is_by_terminal=event.is_by_terminal,
                 )

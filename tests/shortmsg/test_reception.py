@@ -9,9 +9,10 @@ import pytest
 from bdgw.shortmsg.ledger_store import Query, StoreError, StoreFullError, Write
 from bdgw.shortmsg.message import Event, State
 from bdgw.shortmsg.outgoing import Receipt, Refusal, RefusalCause, Submission
+from bdgw.shortmsg.service import ServiceSpec
 from bdgw.shortmsg.vocabulary import Family
 from tests.shortmsg.service_rig import Air, Disk, Gateway, card
-from tests.shortmsg.test_service import HANDSET, SHIP, SHORE, ServiceSpec, accepted, pair
+from tests.shortmsg.test_service import HANDSET, SHIP, SHORE, accepted, pair
 
 
 class _Nothing:
@@ -184,7 +185,7 @@ def test_a_crash_between_the_new_position_and_the_end_of_the_old_sends_one() -> 
 
 
 def test_the_same_key_with_another_deadline_is_the_first_message_with_its_own() -> None:
-    air, ship, _ = pair()
+    _, ship, _ = pair()
     first = accepted(ship.submit(HANDSET, "一", idempotency_key="k", valid_s=900.0))
     deadline_utc_ns = ship.message(first.id).submission.deadline_utc_ns
     for valid_s in (30.0, None):
