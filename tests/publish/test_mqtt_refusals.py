@@ -4,6 +4,7 @@ say it; the refused topic also with Mosquitto."""
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -81,6 +82,10 @@ async def test_no_more_than_the_receive_maximum_is_in_flight(scripted, gateway):
     assert subject.publisher.snapshot().acked == 50
 
 
+def _has_fixes(scripted: ScriptedBroker, n: int) -> bool:
+    return len(scripted.fixes()) == n
+
+
 async def test_answers_keep_to_the_receive_maximum_and_go_first(scripted, gateway):
     scripted.connack_properties = b"\x21" + (3).to_bytes(2, "big")
     scripted.answer = lambda received: 0 if received.payload == b"online" else None
@@ -94,7 +99,7 @@ async def test_answers_keep_to_the_receive_maximum_and_go_first(scripted, gatewa
         assert len(scripted.fixes()) == n_acknowledged + 3, "one more for each PUBACK"
         message_id = scripted.fixes()[n_acknowledged].message_id
         scripted.send_all(b"\x40\x02" + message_id.to_bytes(2, "big"))
-        await until(lambda n=n_acknowledged: len(scripted.fixes()) == n + 4)
+        await until(partial(_has_fixes, scripted, n_acknowledged + 4))
     assert [one.payload for one in scripted.fixes()[:8]] == [b"answer %d" % n for n in range(8)]
     scripted.answer = lambda _: 0
     for each in scripted.fixes()[8:]:
