@@ -98,6 +98,9 @@ class Reception:
             return Refusal(cause=RefusalCause.STORE, explanation=str(error))
         if submitted.error is not None:
             return Refusal(cause=RefusalCause.STORE, explanation=str(submitted.error))
+        if not submitted.value.is_new:
+            # It has ended already, and the disk does not have it yet.
+            return self._again(submitted, now)
         message_id = submitted.value.message.id
         job = msgspec.structs.replace(job, id=message_id)
         replaced = self._budget.replaced_by(job)

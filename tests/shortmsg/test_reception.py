@@ -195,3 +195,17 @@ def test_the_same_key_with_another_deadline_is_the_first_message_with_its_own() 
     other = ship.submit(HANDSET, "一", idempotency_key="k", n_repeats=1)
     assert isinstance(other, Refusal)
     assert other.cause is RefusalCause.KEY_CONFLICT
+
+
+def test_a_key_whose_message_ended_before_it_was_durable_is_known() -> None:
+    air, ship, disk = ship_with_slow_disk()
+    disk.is_slow = True
+    first = hand_in(ship, "一", idempotency_key="k")
+    ship.service.cancel(first.id)
+    again = hand_in(ship, "一", idempotency_key="k")
+    assert (again.id, again.is_repeat) == (first.id, True)
+    disk.let(2)
+    disk.is_slow = False
+    air.run(300.0)
+    assert texts(air) == ["先"]
+    assert ship.message(first.id).state is State.CANCELLED
