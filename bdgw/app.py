@@ -309,10 +309,17 @@ class Gateway:
             reply=self._reply,
         )
 
-    def _reply(self, topic: str, body: bytes, *, correlation: bytes | None = None) -> bool:
+    def _reply(
+        self,
+        topic: str,
+        body: bytes,
+        *,
+        correlation: bytes | None = None,
+        schema: str | None = None,
+    ) -> bool:
         if self._publisher is None:
             return False
-        return self._publisher.reply(topic, body, correlation=correlation)
+        return self._publisher.reply(topic, body, correlation=correlation, schema=schema)
 
     def _heard(self) -> tuple[str, ...]:
         """The filters of what the gateway subscribes to."""

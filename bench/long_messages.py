@@ -8,6 +8,7 @@ the same of the transfer machines alone, over many more seeds.
 
 from __future__ import annotations
 
+import itertools
 import random
 import statistics
 from collections.abc import Iterator, Sequence
@@ -34,6 +35,7 @@ N_SINGLE = 60
 _WARM_UP_S = 30.0
 _STEP_S = 300.0
 _END_S = 3 * 86_400.0
+_PAUSE_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,9 @@ class Passage:
     is_intact: bool
     eta_error_slots: float
     """How much later than promised it arrived."""
+    half_way_error_slots: float
+    """The same of what was forecast when half of the time had gone."""
+    slots_promised: int
     n_early: int
     """Requests inside an interval, seen by anybody."""
 
@@ -80,24 +85,46 @@ def _terminal(name: str, family: Family, address: int) -> TerminalSpec:
 
 def send(loss: float, seed: int) -> Passage:
     """One message of 10 kB, until its sender knows that the peer has it."""
+    return next(send_in_turn(loss, seed))
+
+
+def send_in_turn(loss: float, seed: int) -> Iterator[Passage]:
+    """One message after the other by the same gateways: all but the first with experience."""
     yard, ship, shore = sides(loss, seed)
-    payload = random.Random(seed).randbytes(PAYLOAD_BYTES)
-    began_s = yard.now
+    for n in itertools.count():
+        yield _send(yard, ship, shore, random.Random(f"{seed} {n}").randbytes(PAYLOAD_BYTES))
+        yard.run(_PAUSE_S)
+
+
+def _send(yard: Yard, ship: Side, shore: Side, payload: bytes) -> Passage:
+    began_s, n_heard = yard.now, len(shore.heard)
     receipt = ship.submit(SHORE, data=payload)
     assert isinstance(receipt, Receipt)
     assert receipt.t_arrival_s is not None
-    while ship.ledger.get(receipt.id).state is not State.DELIVERED and yard.now < _END_S:
+    forecasts = {yard.now: receipt.t_arrival_s}
+    while ship.ledger.get(receipt.id).state is not State.DELIVERED and yard.now < began_s + _END_S:
         yard.run(_STEP_S)
+        promise = ship.service.forecast(yard.now).get(receipt.id)
+        if promise is not None:
+            forecasts[yard.now] = promise.t_arrival_s
     done_ns = ship.ledger.get(receipt.id).state_utc_ns
-    on_air = [one for one in yard.network.truth if Yard.utc_ns_at(one.t_s) <= done_ns]
+    on_air = [
+        one
+        for one in yard.network.truth
+        if one.t_s >= began_s and Yard.utc_ns_at(one.t_s) <= done_ns
+    ]
     counters = yard.network.counters
-    heard = [(at_s, one.data) for at_s, one in shore.heard]
+    heard = [(at_s, one.data) for at_s, one in shore.heard[n_heard:]]
+    arrival_s = heard[0][0] if heard else float("inf")
+    half_way_s = min(forecasts, key=lambda at_s: abs(at_s - (began_s + arrival_s) / 2))
     return Passage(
         n_ship=sum(one.sender == SHIP for one in on_air),
         n_shore=sum(one.sender == SHORE for one in on_air),
         hours=(done_ns - Yard.utc_ns_at(began_s)) / 3.6e12,
         is_intact=[data for _, data in heard] == [payload],
-        eta_error_slots=(heard[0][0] - receipt.t_arrival_s) / SLOT_S if heard else float("inf"),
+        eta_error_slots=(arrival_s - receipt.t_arrival_s) / SLOT_S,
+        half_way_error_slots=(arrival_s - forecasts[half_way_s]) / SLOT_S,
+        slots_promised=receipt.n_slots,
         n_early=counters["interval_violations"]
         + counters["refused_too_early"]
         + ship.service.n_misplanned
@@ -127,7 +154,8 @@ def run(options: Options) -> Iterator[Figure]:
     n_seeds = QUICK_SEEDS if options.quick else SEEDS
     n_bare = -(-PAYLOAD_BYTES // CARD_BYTES)
     for loss in LOSSES:
-        made = [send(loss, seed) for seed in range(n_seeds)]
+        pairs = [tuple(itertools.islice(send_in_turn(loss, seed), 2)) for seed in range(n_seeds)]
+        made = [one for pair in pairs for one in pair]
         bound = n_bare / (1.0 - loss)
         slots = [one.n_slots for one in made]
         waits = [
@@ -152,8 +180,9 @@ def run(options: Options) -> Iterator[Figure]:
             slots=_spread(slots),
             of_the_peer=_spread([one.n_shore for one in made]),
             hours=_spread([one.hours for one in made]),
-            eta_error_slots=_spread([one.eta_error_slots for one in made]),
-            runs=n_seeds,
+            **_promises("first", [first for first, _ in pairs]),
+            **_promises("second", [second for _, second in pairs]),
+            runs=len(made),
         )
     errors = [error for seed in range(max(2, n_seeds // 5)) for error in eta_errors_slots(seed)]
     yield figure(
@@ -167,6 +196,15 @@ def run(options: Options) -> Iterator[Figure]:
         error_slots=_spread(errors),
         runs=len(errors),
     )
+
+
+def _promises(which: str, made: Sequence[Passage]) -> dict[str, object]:
+    """How well the first messages were promised, and those after them, with experience."""
+    return {
+        f"{which}_promised": _spread([one.slots_promised for one in made]),
+        f"{which}_eta_error_slots": _spread([one.eta_error_slots for one in made]),
+        f"{which}_half_way_error_slots": _spread([one.half_way_error_slots for one in made]),
+    }
 
 
 def _spread(values: Sequence[float]) -> dict[str, float]:

@@ -175,11 +175,12 @@ class MessageExchange:
             "answers_undeliverable": office.n_undeliverable,
             "too_early": office.service.n_too_early,
             "commands": dict(commands.counts),
+            "ledger": office.ledger_state(),
         }
 
-    def trouble(self) -> str | None:
-        """Why nothing can be accepted or kept any more, None while it can."""
-        return self.office.trouble()
+    def trouble(self, *, grace_s: float) -> str | None:
+        """Why nothing can be accepted or kept any more, or since ``grace_s``; None while it can."""
+        return self.office.trouble(grace_s=grace_s)
 
     def terminals(self) -> tuple[TerminalSnapshot, ...]:
         """Every terminal as it is now."""

@@ -25,13 +25,14 @@ from bdgw.shortmsg.outgoing import RefusalCause
 __all__ = ["MessageCommands", "Reply"]
 
 Reply = Callable[..., bool]
-"""``(topic, payload, correlation=…)``: publishes an answer; False where there is no connection."""
+"""``(topic, payload, correlation=…, schema=…)``: publishes an answer; False where it cannot."""
 
 _WAITING_MAX = 1000
 """Commands that are being worked on; above that they are left to the broker, unacknowledged."""
 
 _STORE_RETRY_S = 2.0
 _OWN_TOPICS = "bdgw/"
+_SCHEMA = "bdgw/shortmsg_reply/1"
 
 _log = structlog.get_logger(__name__)
 
@@ -121,7 +122,7 @@ class MessageCommands:
         value = {"v": VERSION, "gw": self._gateway, "id": command_id}
         value |= {"result": answer.verdict.value, "message": answer.value}
         payload = msgspec.json.encode({k: v for k, v in value.items() if v is not None})
-        if not self._reply(topic, payload, correlation=command.correlation):
+        if not self._reply(topic, payload, correlation=command.correlation, schema=_SCHEMA):
             self.counts["unanswered"] += 1
 
     def _may_answer_to(self, topic: str) -> bool:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import structlog
@@ -164,10 +165,25 @@ class MessageOffice:
         """Every terminal as it is now."""
         return self._board.snapshots(self._clock.monotonic_s())
 
-    def trouble(self) -> str | None:
-        """Why nothing can be accepted or kept any more, None while it can."""
-        error = self._store.error
-        return None if error is None else f"ledger of short messages: {error}"
+    def trouble(self, *, grace_s: float) -> str | None:
+        """Why nothing can be accepted or kept any more, or since ``grace_s``; None while it can."""
+        if self._store.error is not None:
+            return f"ledger of short messages: {self._store.error}"
+        failing = self._store.failing
+        if failing is None or failing[1] <= grace_s:
+            return None
+        return f"ledger of short messages: nothing written for {failing[1]:.0f} s: {failing[0]}"
+
+    def ledger_state(self) -> dict[str, Any]:
+        """Whether the disk takes what is to be kept."""
+        failing = self._store.failing
+        error = self._store.error or (None if failing is None else failing[0])
+        state: dict[str, Any] = {"is_writable": error is None, "waiting": self._store.n_waiting}
+        if error is not None:
+            state["reason"] = str(error)
+        if failing is not None:
+            state["failing_s"] = round(failing[1], 3)
+        return state
 
     def wake(self) -> None:
         """Something was submitted or cancelled."""

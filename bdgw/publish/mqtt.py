@@ -20,6 +20,7 @@ import msgspec
 import structlog
 
 from bdgw.model import Alarm, ConnectionState
+from bdgw.publish.answer_queue import Answer, AnswerQueue
 from bdgw.publish.command import Command
 from bdgw.publish.mqtt_connection import Connack, MqttConnection
 from bdgw.publish.mqtt_settings import MqttSettings, Presence, Subscription
@@ -107,7 +108,7 @@ class MqttPublisher:
         self._in_flight: dict[int, Entry] = {}
         self._retry_at: list[tuple[float, int]] = []
         self._presence_id: int | None = None
-        self._replies: set[int] = set()
+        self._answers = AnswerQueue()
         self._connection: MqttConnection | None = None
         self._is_waiting_for_room = False
         self._window = 0
@@ -258,6 +259,7 @@ class MqttPublisher:
 
     def _fill(self, connection: MqttConnection) -> None:
         self._is_waiting_for_room = False
+        self._send_answers(connection)
         while connection.loss is None:
             room = self._window - self._owed()
             if room <= 0:
@@ -303,16 +305,17 @@ class MqttPublisher:
 
     def _owed(self) -> int:
         """PUBACKs that the broker owes."""
-        return len(self._in_flight) + len(self._replies) + (self._presence_id is not None)
+        return len(self._in_flight) + self._answers.n_owed + (self._presence_id is not None)
 
     def _is_owed(self) -> bool:
-        return bool(self._in_flight or self._replies) or self._presence_id is not None
+        return self._owed() > 0
 
     def _is_stalled(self, now_s: float) -> bool:
         return self._is_owed() and now_s - self._progress_s >= self._settings.stall_timeout_s
 
     def _is_drained(self, now_s: float) -> bool:
-        return now_s >= self._drain_until_s or not (self._is_owed() or self._retry_at)
+        is_busy = self._is_owed() or self._answers.has_waiting or self._retry_at
+        return now_s >= self._drain_until_s or not is_busy
 
     def _give_back(self) -> None:
         """The connection has ended: what is not acknowledged will be sent again."""
@@ -322,7 +325,7 @@ class MqttPublisher:
         self._retry_at.clear()
         self._presence_id = None
         self._connection = None
-        self._replies.clear()
+        self._answers.clear()
         self._window = 0
         self._outbox.release(ids)
 
@@ -338,7 +341,7 @@ class MqttPublisher:
             self._presence_id = None
             self._note_birth(code)
             return
-        self._replies.discard(message_id)
+        self._answers.acknowledged(message_id)
         entry = self._in_flight.pop(message_id, None)
         if entry is None:
             return
@@ -376,26 +379,55 @@ class MqttPublisher:
                 )
             )
 
-    def reply(self, topic: str, payload: bytes, *, correlation: bytes | None = None) -> bool:
-        """Answer a command on the connection of now; False where there is none.
+    def reply(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        correlation: bytes | None = None,
+        schema: str | None = None,
+    ) -> bool:
+        """Answer a command on the connection of now; False where there is none, or no room.
 
-        An answer is not kept: whoever gets none asks again, and a repeated command of the same id
-        gives the first answer.
+        Answers go before all that the outbox holds, and within the window like the rest: a broker
+        may end a connection that exceeds its receive maximum.
         """
-        if self._connection is None:
+        connection = self._connection
+        if connection is None or connection.loss is not None:
             return False
-        try:
-            message_id = self._connection.publish(
-                topic, payload, qos=1, retain=False, content_type=JSON, correlation=correlation
-            )
-        except ValueError:
+        answer = Answer(topic=topic, payload=payload, correlation=correlation, schema=schema)
+        if not self._answers.put(answer):
+            _log.warning("mqtt_answer_dropped", topic=topic)
             return False
-        if message_id is None:
-            return False
-        if not self._is_owed():
-            self._progress_s = self._monotonic_s()
-        self._replies.add(message_id)
+        self._send_answers(connection)
         return True
+
+    def _send_answers(self, connection: MqttConnection) -> None:
+        """As many as the window has room for; the others go with the PUBACKs to come."""
+        while self._window > self._owed():
+            answer = self._answers.take()
+            if answer is None:
+                return
+            try:
+                message_id = connection.publish(
+                    answer.topic,
+                    answer.payload,
+                    qos=1,
+                    retain=False,
+                    content_type=JSON,
+                    schema=answer.schema,
+                    correlation=answer.correlation,
+                )
+            except ValueError:
+                # Whoever asked named a topic that nobody can publish to.
+                _log.warning("mqtt_answer_dropped", topic=answer.topic)
+                continue
+            if message_id is None:
+                return
+            if not self._is_owed():
+                self._progress_s = self._monotonic_s()
+            self._answers.sent(message_id)
+        self._is_waiting_for_room |= self._answers.has_waiting
 
     # Refused entries
 

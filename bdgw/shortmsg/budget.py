@@ -67,12 +67,21 @@ class AirBudget:
         """The card is away or may not send; whoever was bound to it alone stays so."""
         self._usable.discard(card)
 
-    def restore_sent(self, card: int, service: Service, sent_s: float, interval_s: float) -> None:
+    def restore_sent(
+        self,
+        card: int,
+        service: Service,
+        sent_s: float,
+        interval_s: float,
+        *,
+        not_before_s: float = -math.inf,
+    ) -> None:
         """Take over, after a restart, when this card sent last; before it has been read."""
         timer = self._timers.setdefault(
             (card, service), SlotTimer(interval_s, self.limits.margin_s)
         )
         timer.sent(sent_s)
+        timer.hold_until(not_before_s)
 
     def timer(self, card: int, service: Service) -> SlotTimer | None:
         """The timer of a service of a card; None where there is none."""
@@ -235,6 +244,10 @@ class AirBudget:
         if priority is Priority.DISTRESS:
             return n_distress >= self.limits.n_distress_max
         return len(self._jobs) - n_distress >= self.limits.n_jobs_max
+
+    def replaced_by(self, job: Job) -> tuple[Job, ...]:
+        """The queued jobs whose place a job takes, or has taken."""
+        return tuple(self._jobs[name] for name in self._replaced_by(job) if name != job.id)
 
     def _replaced_by(self, job: Job) -> tuple[str, ...]:
         if job.supersede_key is None:

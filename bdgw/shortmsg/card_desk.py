@@ -69,7 +69,7 @@ class CardDesk:
                 self._fleet.unbind(card.address)
             return
         intervals_s = _intervals_s(card)
-        self._restore_timer(card, intervals_s, now)
+        self._restore_timer(terminal, card, intervals_s, now)
         self._budget.set_card(card.address, intervals_s)
         for service, mark_s in seat.marks_s.items():
             self._hold(card.address, service, mark_s)
@@ -93,8 +93,10 @@ class CardDesk:
         self._budget.unset_card(card)
         self._fleet.unbind(card)
 
-    def _restore_timer(self, card: Card, intervals_s: Mapping[Service, float], now: float) -> None:
-        """When an earlier run used this card; the ledger knows the request, not the answer."""
+    def _restore_timer(
+        self, terminal: str, card: Card, intervals_s: Mapping[Service, float], now: float
+    ) -> None:
+        """When an earlier run used this card; the answer to its last request may be missing."""
         if self._budget.timer(card.address, Service.REGIONAL) is not None:
             return
         sent_utc_ns = self._ledger.values.last_sent_utc_ns(card.address)
@@ -103,8 +105,18 @@ class CardDesk:
         now_utc_s = self._utc_ns() / _NS_PER_S
         asked_s = since_restart(sent_utc_ns / _NS_PER_S, now_utc_s=now_utc_s, now=now)
         sent_s = min(now, asked_s + FEEDBACK_LIMIT_S)
+        mark_utc_ns = self._ledger.values.counted_from_utc_ns(card.address, terminal=terminal)
+        if mark_utc_ns is not None:
+            sent_s = since_restart(mark_utc_ns / _NS_PER_S, now_utc_s=now_utc_s, now=now)
         for service, interval_s in intervals_s.items():
-            self._budget.restore_sent(card.address, service, sent_s, interval_s)
+            # Also after a refusal: a second answer to that request may come.
+            self._budget.restore_sent(
+                card.address,
+                service,
+                sent_s,
+                interval_s,
+                not_before_s=asked_s + FEEDBACK_LIMIT_S,
+            )
 
 
 def _intervals_s(card: Card) -> dict[Service, float]:

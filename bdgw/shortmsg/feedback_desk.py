@@ -19,15 +19,17 @@ from bdgw.shortmsg.fleet import Fleet
 from bdgw.shortmsg.flight import Flight, Unit
 from bdgw.shortmsg.interval import FEEDBACK_LIMIT_S, SendMark
 from bdgw.shortmsg.ledger import Ledger
+from bdgw.shortmsg.ledger_store import ValueWrite
 from bdgw.shortmsg.peer_answer import PeerAnswers
 from bdgw.shortmsg.slot import SlotTimer
-from bdgw.shortmsg.vocabulary import RefusalReason
+from bdgw.shortmsg.vocabulary import RefusalReason, Service
 
 __all__ = ["FeedbackDesk"]
 
 _REST_MAX_S = 120.0
 """A session never rests longer after a refusal that is not for the interval."""
 _DISK_RETRY_S = 5.0
+_NS_PER_S = 1_000_000_000
 _WAITS = frozenset({RefusalReason.SUPPRESSED, RefusalReason.SILENT})
 
 
@@ -79,7 +81,12 @@ class FeedbackDesk:
         self._confirm(asked.seat, mark, now)
         self._pool.worked(terminal)
         if asked.unit is not None:
-            self._ledger.unit_accepted(asked.id, unit=asked.unit, at_utc_ns=self._utc_ns())
+            self._ledger.unit_accepted(
+                asked.id,
+                unit=asked.unit,
+                at_utc_ns=self._utc_ns(),
+                values=self._counted_from(asked.seat, mark, now),
+            )
         if asked.flight is not None and not asked.flight.is_long:
             asked.flight.repeat_next = False
             self._fleet.plain_gone(asked.flight, is_sure=True, now=now)
@@ -92,7 +99,11 @@ class FeedbackDesk:
         self._confirm(asked.seat, mark, now)
         if asked.unit is not None:
             self._ledger.unit_unknown(
-                asked.id, unit=asked.unit, at_utc_ns=self._utc_ns(), cause=why[:200]
+                asked.id,
+                unit=asked.unit,
+                at_utc_ns=self._utc_ns(),
+                cause=why[:200],
+                values=self._counted_from(asked.seat, mark, now),
             )
         if asked.flight is not None and not asked.flight.is_long:
             asked.flight.repeat_next = False
@@ -103,6 +114,7 @@ class FeedbackDesk:
         terminal: str,
         reason: RefusalReason,
         wait_s: float | None,
+        mark: SendMark | None = None,
         *,
         now: float,
         is_by_terminal: bool = True,
@@ -118,8 +130,13 @@ class FeedbackDesk:
         if asked.unit is not None:
             # Another card may do what this one cannot: the message is not refused for that.
             said = RefusalReason.UNKNOWN if reason is RefusalReason.NO_CARD else reason
+            self._slot_back(asked.seat)
             done = self._ledger.unit_refused(
-                asked.id, unit=asked.unit, reason=said, at_utc_ns=self._utc_ns()
+                asked.id,
+                unit=asked.unit,
+                reason=said,
+                at_utc_ns=self._utc_ns(),
+                values=self._counted_from(asked.seat, mark, now),
             )
             if flight is not None and done.value.is_final:
                 self._fleet.forget(flight.id)
@@ -223,6 +240,23 @@ class FeedbackDesk:
         if flight is not None:
             flight.in_flight = None
         return _Asked(seat=seat, id=message_id, unit=seat.in_flight_unit, flight=flight, sent=sent)
+
+    def _counted_from(
+        self, seat: Seat, mark: SendMark | None, now: float
+    ) -> tuple[ValueWrite, ...]:
+        """What the intervals of a card count from after an answer, for the next run."""
+        card = seat.in_flight_card
+        if card is None:
+            return ()
+        timers = [self._budget.timer(card, service) for service in Service]
+        times = [timer.last_sent_s for timer in timers if timer is not None]
+        times.append(None if mark is None else mark.at_s)
+        # One time for all services: the latest.
+        at_s = max((time for time in times if time is not None), default=None)
+        if at_s is None:
+            return ()
+        mark_utc_ns = self._utc_ns() + round((at_s - now) * _NS_PER_S)
+        return self._ledger.values.counted_from(card, mark_utc_ns, terminal=seat.name)
 
     def _confirm(self, seat: Seat, mark: SendMark | None, now: float) -> None:
         card = seat.in_flight_card

@@ -16,18 +16,19 @@ from bdgw.shortmsg.budget import AirBudget, Job
 from bdgw.shortmsg.courier_rules import CourierRules
 from bdgw.shortmsg.flight import Flight
 from bdgw.shortmsg.ledger import Ledger
+from bdgw.shortmsg.ledger_store import ValueWrite
 from bdgw.shortmsg.message import Message, State
 from bdgw.shortmsg.outgoing import Peer, Refusal, Submission
-from bdgw.shortmsg.pending import Pending
 from bdgw.shortmsg.planner import Plan, Planner
 from bdgw.shortmsg.segment import ID_MAX
 from bdgw.shortmsg.shelf import Shelf, ShelfEntry
 from bdgw.shortmsg.transfer import OutgoingTransfer
 from bdgw.shortmsg.transfer_state import Outcome
 
-__all__ = ["CourierRules", "Fleet"]
+__all__ = ["CourierRules", "Fleet", "units_kept"]
 
 _PLACES = 64
+_UNITS_MAX = 4000
 
 
 class Fleet:
@@ -67,20 +68,27 @@ class Fleet:
 
     # Beginnings
 
+    def number_for(
+        self, submission: Submission, plan: Plan
+    ) -> tuple[int | None, tuple[ValueWrite, ...]]:
+        """By what its peer will name a new message, and what is to be written with it."""
+        peer = self._planner.peer(submission.to)
+        if plan.payload is None or peer is None:
+            return plan.digest, ()
+        taken, change = self._ledger.values.next_numbers(_numbers_of(peer), 1)
+        return taken[0] & ID_MAX, (change,)
+
     def launch(
-        self, message_id: str, submission: Submission, plan: Plan, job: Job
-    ) -> Pending[Message]:
-        """A new message; its job is queued already."""
-        flight = self._made(message_id, submission, plan, job)
-        flight.air_number = plan.digest
-        if flight.payload is not None and flight.peer is not None:
-            flight.air_number = self._next_number(flight.peer)
-        return self._ledger.queue(
-            message_id,
-            at_utc_ns=self._utc_ns(),
-            of=min(flight.n_units, 4000),
-            air_number=flight.air_number,
-        )
+        self,
+        message_id: str,
+        submission: Submission,
+        plan: Plan,
+        job: Job,
+        *,
+        air_number: int | None,
+    ) -> None:
+        """A new message; its job is queued already, and the ledger has its place."""
+        self._made(message_id, submission, plan, job).air_number = air_number
 
     def relaunch(
         self,
@@ -94,8 +102,9 @@ class Fleet:
     ) -> None:
         """A message of an earlier run goes on."""
         if message.state is State.ACCEPTED:
+            # Of a version that wrote its place after it.
             self._budget.requeue(job)
-            self.launch(message.id, submission, plan, job)
+            self._queue(self._made(message.id, submission, plan, job), plan)
             return
         flight = self._made(message.id, submission, plan, job)
         flight.take_up(message)
@@ -116,7 +125,7 @@ class Fleet:
             submission=submission,
             peer=self._planner.peer(submission.to),
             job=job,
-            n_units=plan.n_slots,
+            n_units=plan.n_units,
             payload=plan.payload,
             n_repeats_left=submission.n_repeats,
             give_up_s=job.deadline_s,
@@ -130,8 +139,9 @@ class Fleet:
         flight.wire_payload = shelved.payload
         try:
             flight.transfer = OutgoingTransfer.restore(
-                shelved.state, shelved.payload, options=self._rules.transfer
+                shelved.state, shelved.payload, options=self._planner.transfer_options(flight.peer)
             )
+            flight.n_reported = flight.transfer.reported
         except EncodeError:
             flight.card = None
 
@@ -142,7 +152,7 @@ class Fleet:
         )
 
     def _next_number(self, peer: Peer) -> int:
-        taken = self._ledger.values.reserve(f"shortmsg/air/{peer.name}", 1)
+        taken = self._ledger.values.reserve(_numbers_of(peer), 1)
         return taken.value[0] & ID_MAX
 
     # Long messages
@@ -164,8 +174,9 @@ class Fleet:
             flight.air_number,
             wire,
             unit_bytes=unit_bytes,
-            options=self._rules.transfer,
+            options=self._planner.transfer_options(flight.peer),
         )
+        flight.n_reported = (0, 0)
         flight.card = card
         flight.again = None
         self._budget.requeue(self._bound(flight))
@@ -208,24 +219,27 @@ class Fleet:
             return
         if plan.digest is None and plan.payload is None:
             return
-        flight.payload, flight.n_units = plan.payload, plan.n_slots
-        flight.air_number = plan.digest
-        if plan.payload is not None and flight.peer is not None:
-            flight.air_number = self._next_number(flight.peer)
+        flight.payload, flight.n_units = plan.payload, plan.n_units
         flight.job = msgspec.structs.replace(
             flight.job,
             n_slots=plan.n_slots,
             is_transfer=plan.payload is not None,
             cards=plan.cards,
         )
+        self._queue(flight, plan, cause="planned with a card")
+        self._budget.requeue(flight.job)
+
+    def _queue(self, flight: Flight, plan: Plan, *, cause: str = "") -> None:
+        flight.air_number = plan.digest
+        if plan.payload is not None and flight.peer is not None:
+            flight.air_number = self._next_number(flight.peer)
         self._ledger.queue(
             flight.id,
             at_utc_ns=self._utc_ns(),
-            of=min(flight.n_units, 4000),
+            of=units_kept(plan),
             air_number=flight.air_number,
-            cause="planned with a card",
+            cause=cause,
         )
-        self._budget.requeue(flight.job)
 
     def unbind(self, card: int) -> None:
         """A card is away: its long messages begin anew with another, under their own number."""
@@ -301,7 +315,13 @@ class Fleet:
 
     def superseded(self, message_id: str) -> None:
         """A newer message has its place in the queue."""
-        self.refuse(message_id, "superseded", is_retryable=False)
+        if message_id in self._flights:
+            self.refuse(message_id, "superseded", is_retryable=False)
+
+    def waits_again(self, job: Job) -> None:
+        """What was to take its place came to nothing."""
+        if job.id in self._flights and job.id not in self._budget:
+            self._budget.requeue(job)
 
     def _end(self, message_id: str) -> None:
         self._flights.pop(message_id, None)
@@ -343,6 +363,15 @@ class Fleet:
             for time in (flight.give_up_s, flight.repeat_at_s)
         ]
         return functools.reduce(_earlier, times, None)
+
+
+def units_kept(plan: Plan) -> int:
+    """The number of units as the ledger counts them."""
+    return min(plan.n_units, _UNITS_MAX)
+
+
+def _numbers_of(peer: Peer) -> str:
+    return f"shortmsg/air/{peer.name}"
 
 
 def _earlier(one: float | None, other: float | None) -> float | None:

@@ -35,6 +35,8 @@ class Flight(msgspec.Struct, kw_only=True):
     wire_payload: bytes | None = None
     """The same as it goes from ``card``: sealed where it must be."""
     transfer: OutgoingTransfer | None = None
+    n_reported: tuple[int, int] = (0, 0)
+    """Units of the transfer sent and arrived, as far as the peer's reports are remembered."""
     card: int | None = None
     """Units of a long message come from one card, by whose address the peer joins them."""
     n_handed: int = 0
@@ -74,7 +76,7 @@ class Flight(msgspec.Struct, kw_only=True):
     def n_slots_left(self) -> int:
         """Transmissions that are probably still to come."""
         if self.transfer is None:
-            return self.n_units
+            return self.job.n_slots
         return max(1, self.transfer.expected_units + (self.again is not None))
 
     def take_up(self, message: Message) -> None:

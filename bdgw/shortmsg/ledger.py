@@ -74,15 +74,32 @@ class Ledger:
 
     # --- out ----------------------------------------------------------------------------------
 
-    def submit(self, submission: Submission, *, at_utc_ns: int) -> Pending[Submitted]:
+    def submit(
+        self,
+        submission: Submission,
+        *,
+        at_utc_ns: int,
+        of: int | None = None,
+        air_number: int | None = None,
+        values: tuple[ValueWrite, ...] = (),
+    ) -> Pending[Submitted]:
         """Take a message; it may be acknowledged once the result is durable.
+
+        With ``of`` it is queued in the same write, as so many units; ``values`` are written with
+        it. So it is on the disk with its place in the plan, or not at all.
 
         Raises:
             SubmissionError: a field is out of its bounds.
             KeyConflictError: the key belongs to a message of another content.
             LedgerFullError: too many messages are unfinished.
         """
-        return self._door.submit(submission, at_utc_ns=at_utc_ns)
+        queued = Step(event=Event.QUEUED, at_utc_ns=at_utc_ns, of=of, air_number=air_number)
+        return self._door.submit(
+            submission,
+            at_utc_ns=at_utc_ns,
+            then=() if of is None else (queued,),
+            values=values,
+        )
 
     def queue(
         self,
@@ -139,14 +156,29 @@ class Ledger:
         return pending
 
     def unit_accepted(
-        self, message_id: str, *, unit: int, at_utc_ns: int, cause: str = ""
+        self,
+        message_id: str,
+        *,
+        unit: int,
+        at_utc_ns: int,
+        cause: str = "",
+        values: tuple[ValueWrite, ...] = (),
     ) -> Pending[Message]:
-        """The terminal has taken the unit; with the last one the message is accepted by it."""
+        """The terminal has taken the unit; with the last one the message is accepted by it.
+
+        ``values`` are written with it, here and below.
+        """
         step = Step(event=Event.UNIT_ACCEPTED, at_utc_ns=at_utc_ns, unit=unit, cause=cause)
-        return self._step(message_id, step, is_fact=True)
+        return self._step(message_id, step, values=values, is_fact=True)
 
     def unit_refused(
-        self, message_id: str, *, unit: int, reason: RefusalReason, at_utc_ns: int
+        self,
+        message_id: str,
+        *,
+        unit: int,
+        reason: RefusalReason,
+        at_utc_ns: int,
+        values: tuple[ValueWrite, ...] = (),
     ) -> Pending[Message]:
         """The terminal has not sent the unit.
 
@@ -165,14 +197,20 @@ class Ledger:
         has_gone = refused is not None and refused.has_gone
         if not (reason.is_retryable or after.is_final or after.in_flight or has_gone):
             steps.append(msgspec.structs.replace(refusal, event=Event.REFUSED, unit=None))
-        return self._step(message_id, *steps, is_fact=True)
+        return self._step(message_id, *steps, values=values, is_fact=True)
 
     def unit_unknown(
-        self, message_id: str, *, unit: int, at_utc_ns: int, cause: str
+        self,
+        message_id: str,
+        *,
+        unit: int,
+        at_utc_ns: int,
+        cause: str,
+        values: tuple[ValueWrite, ...] = (),
     ) -> Pending[Message]:
         """Nobody knows whether the unit went out: it is possibly sent."""
         step = Step(event=Event.UNIT_POSSIBLY_SENT, at_utc_ns=at_utc_ns, unit=unit, cause=cause)
-        return self._step(message_id, step, is_fact=True)
+        return self._step(message_id, step, values=values, is_fact=True)
 
     def delivered(self, message_id: str, *, at_utc_ns: int, cause: str = "") -> Pending[Message]:
         """The peer has acknowledged; a second time changes nothing.

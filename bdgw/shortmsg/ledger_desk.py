@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from bdgw.errors import BdgwError
+from bdgw.shortmsg.fate import fold
 from bdgw.shortmsg.ledger_store import Store, StoreError, Write
 from bdgw.shortmsg.message import Message, Step
 from bdgw.shortmsg.pending import Commit, Pending
@@ -78,11 +79,23 @@ class LedgerDesk:
             self._forget(write)
             if error is not None:
                 self.n_facts_lost += write.is_fact
-            elif write.message is not None:
-                self._on_durable(write.message, write.steps)
+            else:
+                self._tell(write)
 
         commit.awaitable = self._store.write(write, done)
         return Pending(value, commit)
+
+    def _tell(self, write: Write) -> None:
+        message = write.message
+        if message is None:
+            return
+        if write.base_revision:
+            self._on_durable(message, write.steps)
+            return
+        # What is written in one piece at the beginning is told step by step.
+        for n in range(1, len(write.steps) + 1):
+            was = fold(message.id, message.submission, write.steps[:n])
+            self._on_durable(was, write.steps[n - 1 : n])
 
     def _held(self, write: Write, message_id: str) -> Staged[Message]:
         held = self._messages.get(message_id)

@@ -8,7 +8,7 @@ from bdgw.errors import BdgwError
 from bdgw.shortmsg import submission as submission_rules
 from bdgw.shortmsg.fate import fold
 from bdgw.shortmsg.ledger_desk import LedgerDesk
-from bdgw.shortmsg.ledger_store import Inbound, Store, Write
+from bdgw.shortmsg.ledger_store import Inbound, Store, ValueWrite, Write
 from bdgw.shortmsg.message import Event, Message, Step, Submission
 from bdgw.shortmsg.message_id import IdMaker
 from bdgw.shortmsg.pending import Pending
@@ -41,7 +41,14 @@ class LedgerDoor:
         self._max_unfinished = max_unfinished
         self._submitting: dict[str, Pending[Submitted]] = {}
 
-    def submit(self, submission: Submission, *, at_utc_ns: int) -> Pending[Submitted]:
+    def submit(
+        self,
+        submission: Submission,
+        *,
+        at_utc_ns: int,
+        then: tuple[Step, ...] = (),
+        values: tuple[ValueWrite, ...] = (),
+    ) -> Pending[Submitted]:
         """Take a message, or find the one that came under its key; see ``Ledger.submit``."""
         submission_rules.check(submission)
         earlier = self._submitted_before(submission)
@@ -49,9 +56,10 @@ class LedgerDoor:
             return earlier
         if self._desk.n_messages >= self._max_unfinished:
             raise LedgerFullError(f"{self._max_unfinished} messages are unfinished")
-        step = Step(event=Event.SUBMITTED, at_utc_ns=at_utc_ns, cause=submission.origin)
-        message = fold(self._ids.make(at_utc_ns), submission, (step,))
-        write = Write(message=message, steps=(step,))
+        submitted = Step(event=Event.SUBMITTED, at_utc_ns=at_utc_ns, cause=submission.origin)
+        steps = (submitted, *then)
+        message = fold(self._ids.make(at_utc_ns), submission, steps)
+        write = Write(message=message, steps=steps, values=values)
         pending = self._desk.commit(write, Submitted(message=message, is_new=True))
         is_open = not pending.is_durable and pending.error is None
         if submission.key is not None and is_open:

@@ -145,7 +145,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """When its first transmission is due; None: no card is usable now, nothing can be promised."""
     t_arrival_s: float | None
     n_slots: int
-    """Transmissions that it takes where nothing is lost."""
+    """Transmissions until it is with the peer, on average, with the loss that is expected."""
     way: str
     """``plain``, ``long`` or ``sealed``."""
     explanation: str

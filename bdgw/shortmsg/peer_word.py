@@ -6,10 +6,13 @@ from bdgw.errors import BdgwError
 from bdgw.shortmsg.budget import AirBudget
 from bdgw.shortmsg.compose import pack_body
 from bdgw.shortmsg.fleet import Fleet
+from bdgw.shortmsg.flight import Flight
 from bdgw.shortmsg.ledger import Ledger
+from bdgw.shortmsg.loss_memory import LossMemory
 from bdgw.shortmsg.message import Message
 from bdgw.shortmsg.outgoing import Peer, from_ledger
 from bdgw.shortmsg.segment import Complete, check_of
+from bdgw.shortmsg.transfer import OutgoingTransfer
 
 __all__ = ["PeerWord"]
 
@@ -17,10 +20,13 @@ __all__ = ["PeerWord"]
 class PeerWord:
     """Finds the message that a peer speaks of, and lets it know."""
 
-    def __init__(self, *, ledger: Ledger, budget: AirBudget, fleet: Fleet) -> None:
+    def __init__(
+        self, *, ledger: Ledger, budget: AirBudget, fleet: Fleet, losses: LossMemory
+    ) -> None:
         self._ledger = ledger
         self._budget = budget
         self._fleet = fleet
+        self._losses = losses
 
     def acknowledged(self, peer: Peer, digest: int) -> None:
         """A receipt of a plain message."""
@@ -37,11 +43,20 @@ class PeerWord:
                 continue
             if getattr(control, "message_id", None) != transfer.message_id:
                 continue
-            if transfer.receive_control(unit) and not self._fleet.settle(flight):
-                self._budget.change(flight.id, n_slots=flight.n_slots_left(), not_before_s=now)
+            if transfer.receive_control(unit):
+                self._remember(peer, flight, transfer)
+                if not self._fleet.settle(flight):
+                    self._budget.change(flight.id, n_slots=flight.n_slots_left(), not_before_s=now)
             return
         if isinstance(control, Complete):
             self._late(peer, control)
+
+    def _remember(self, peer: Peer, flight: Flight, transfer: OutgoingTransfer) -> None:
+        """The peer has said how many units arrived: the next messages to it count on that."""
+        (n_sent, n_arrived), before = transfer.reported, flight.n_reported
+        flight.n_reported = n_sent, n_arrived
+        n_units = n_sent - before[0]
+        self._losses.note(peer.name, n_units=n_units, n_lost=n_units - (n_arrived - before[1]))
 
     def _late(self, peer: Peer, control: Complete) -> None:
         """The peer has what was given up here, or what begins anew with another card."""

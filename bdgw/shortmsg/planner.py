@@ -22,10 +22,12 @@ from bdgw.shortmsg.compose import (
 )
 from bdgw.shortmsg.family import codec_of
 from bdgw.shortmsg.ledger import Ledger
+from bdgw.shortmsg.loss_memory import LossMemory
 from bdgw.shortmsg.outgoing import Peer, Refusal, RefusalCause, Submission
 from bdgw.shortmsg.receipt import content_digest
 from bdgw.shortmsg.segment import UNIT_BYTES_MIN, payload_bytes_max
 from bdgw.shortmsg.text import UnencodableTextError, check_encodable
+from bdgw.shortmsg.transfer_state import TransferOptions
 from bdgw.shortmsg.vocabulary import Family, Form, OutgoingFrame
 
 __all__ = ["Plan", "Planner", "job_for"]
@@ -37,6 +39,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     way: str
     """``plain``, ``long`` or ``sealed``."""
     n_slots: int
+    """Transmissions until the peer has it, on average."""
     cards: frozenset[int] | None
     """The cards that can; None: no card is known yet, or each can."""
     explanation: str
@@ -44,6 +47,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """By this a bdgw peer acknowledges a plain message."""
     payload: bytes | None = None
     """Of a long message."""
+    n_units: int = 1
+    """Transmissions where nothing is lost."""
 
 
 def job_for(name: str, submission: Submission, plan: Plan, now: float) -> Job:
@@ -74,11 +79,13 @@ class Planner:
         ledger: Ledger,
         security: Security | None,
         overrides: Sequence[Override],
+        losses: LossMemory,
     ) -> None:
         self._pool = pool
         self._ledger = ledger
         self._security = security
         self._overrides = overrides
+        self.losses = losses
         self._peers = {address: peer for peer in peers for address in peer.addresses}
 
     def peer(self, address: int) -> Peer | None:
@@ -95,7 +102,8 @@ class Planner:
         if group is not None:
             return self._sealed(submission, peer, group, seats)
         if peer is not None and self._must_be_long(submission):
-            return self.long(submission, pack_body(submission), seats, "it begins like a record")
+            why = "it begins like a record"
+            return self.long(submission, peer, pack_body(submission), seats, why)
         return self._plain(submission, peer, seats)
 
     def group(self, submission: Submission, peer: Peer | None) -> str | None:
@@ -131,6 +139,10 @@ class Planner:
             is_express=submission.is_express,
             overrides=self._overrides,
         )
+
+    def transfer_options(self, peer: Peer | None) -> TransferOptions:
+        """How a long message to a peer goes, with what is known of the loss to it."""
+        return self.losses.options if peer is None else self.losses.options_for(peer.name)
 
     def digest(self, frame: OutgoingFrame) -> int:
         """The name under which a peer acknowledges a plain message."""
@@ -202,7 +214,7 @@ class Planner:
             digest = None if peer is None else self.digest(best.frame)
             if digest is not None and peer is not None and self._has_twin(peer, digest):
                 why = "the same text is not acknowledged yet, or was sent before"
-                return self.long(submission, pack_body(submission), seats, why)
+                return self.long(submission, peer, pack_body(submission), seats, why)
             return Plan(
                 way="plain",
                 n_slots=1,
@@ -212,7 +224,7 @@ class Planner:
             )
         why = next((fit.explanation for fit in fits.values()), "") or str(errors[0])
         if peer is not None:
-            return self.long(submission, pack_body(submission), seats, why)
+            return self.long(submission, peer, pack_body(submission), seats, why)
         return self._unfit(submission, fits, errors, why)
 
     def _unfit(
@@ -236,6 +248,7 @@ class Planner:
     def long(
         self,
         submission: Submission,
+        peer: Peer,
         payload: bytes,
         seats: list[Seat],
         why: str,
@@ -259,13 +272,15 @@ class Planner:
             counts[seat.address or 0] = n_units
         if seats and not counts:
             return Refusal(cause=RefusalCause.TOO_LONG, explanation=problem)
-        n_slots = max(counts.values(), default=1)
+        n_units = max(counts.values(), default=1)
+        n_slots, expectation = self.losses.outlook(peer.name, n_units)
         return Plan(
             way="sealed" if more_bytes else "long",
             n_slots=n_slots,
             cards=frozenset(counts) if counts else None,
-            explanation=f"{n_bytes} bytes in {n_slots} units: {why}",
+            explanation=f"{n_bytes} bytes in {n_units} units, {expectation}: {why}",
             payload=payload,
+            n_units=n_units,
         )
 
     def _sealed(
@@ -279,7 +294,8 @@ class Planner:
             return Refusal(cause=RefusalCause.NO_KEY, explanation=f"no key for group {group}")
         more_bytes = self._security.overhead_bytes + 1
         why = f"sealed for {group}, {8 * more_bytes} bits more"
-        return self.long(submission, pack_body(submission), seats, why, more_bytes=more_bytes)
+        payload = pack_body(submission)
+        return self.long(submission, peer, payload, seats, why, more_bytes=more_bytes)
 
     def wire_payload(self, submission: Submission, body: bytes, *, card: int) -> bytes:
         """The payload as it goes through the air from a card: sealed where it must be.

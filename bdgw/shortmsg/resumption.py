@@ -24,11 +24,15 @@ def take_up(
 ) -> None:
     """After a restart: what was in flight is possibly sent, the rest goes on."""
     ledger.recover(at_utc_ns=utc_ns())
+    replaced = _replaced(ledger)
     for message in list(ledger.unfinished()):
         try:
             submission = from_ledger(message.submission)
         except (msgspec.DecodeError, ValueError):
             fleet.refuse(message.id, "not readable any more", is_retryable=False)
+            continue
+        if message.id in replaced:
+            fleet.refuse(message.id, "superseded", is_retryable=False)
             continue
         shelved = fleet.shelf.get(message.id)
         deadline_ns = message.submission.deadline_utc_ns
@@ -45,6 +49,20 @@ def take_up(
         fleet.relaunch(message, submission, plan, job, shelved, now=now)
 
 
+def _replaced(ledger: Ledger) -> set[str]:
+    """What a newer message was to end when the run before ended first."""
+    newest: dict[tuple[int, str], str] = {}
+    waiting = []
+    for message in ledger.unfinished():
+        key = message.submission.supersede_key
+        if key is None:
+            continue
+        newest[message.submission.to, key] = message.id
+        if not message.units:
+            waiting.append((message.id, (message.submission.to, key)))
+    return {message_id for message_id, place in waiting if newest[place] != message_id}
+
+
 def _plan_again(planner: Planner, submission: Submission, message: Message) -> Plan | Refusal:
     """The plan that the ledger tells: whoever has a number of a long message is one."""
     number = message.air_number
@@ -53,9 +71,19 @@ def _plan_again(planner: Planner, submission: Submission, message: Message) -> P
     is_long = number is not None and number <= ID_MAX
     return Plan(
         way="long" if is_long else "plain",
-        n_slots=(message.n_units or 1) if is_long else 1,
+        n_slots=_slots(planner, submission, message) if is_long else 1,
+        n_units=(message.n_units or 1) if is_long else 1,
         payload=pack_body(submission) if is_long else None,
         cards=None if submission.card is None else frozenset([submission.card]),
         explanation="",
         digest=None if is_long else number,
     )
+
+
+def _slots(planner: Planner, submission: Submission, message: Message) -> int:
+    """Of a long message; the units of one that has begun hold what was lost already."""
+    peer = planner.peer(submission.to)
+    n_units = message.n_units or 1
+    if peer is None or message.units:
+        return n_units
+    return planner.losses.outlook(peer.name, n_units)[0]

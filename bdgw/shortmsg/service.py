@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
-from bdgw.errors import BdgwError
 from bdgw.shortmsg import terminal_event as says
 from bdgw.shortmsg.authority import AllowList, Permission
-from bdgw.shortmsg.budget import AirBudget, BudgetLimits, BudgetRefusal, Job, Promise
+from bdgw.shortmsg.budget import AirBudget, BudgetLimits, Promise
 from bdgw.shortmsg.capacity import Override
 from bdgw.shortmsg.card_desk import CardDesk
 from bdgw.shortmsg.card_pool import CardPool
@@ -25,36 +24,28 @@ from bdgw.shortmsg.feedback_desk import FeedbackDesk
 from bdgw.shortmsg.fleet import Fleet
 from bdgw.shortmsg.inbox import Inbox, Incoming, Lost
 from bdgw.shortmsg.intention import Intentions
-from bdgw.shortmsg.ledger import Ledger, LedgerFullError, UnknownMessageError
-from bdgw.shortmsg.ledger_store import Query
+from bdgw.shortmsg.ledger import Ledger
+from bdgw.shortmsg.loss_memory import LossMemory
 from bdgw.shortmsg.message import Message
 from bdgw.shortmsg.outgoing import (
     Dispatch,
     Peer,
     Receipt,
     Refusal,
-    RefusalCause,
     Submission,
-    to_ledger,
 )
 from bdgw.shortmsg.peer_answer import PeerAnswers
 from bdgw.shortmsg.peer_word import PeerWord
 from bdgw.shortmsg.pending import Pending
-from bdgw.shortmsg.planner import Plan, Planner, job_for
+from bdgw.shortmsg.planner import Planner
+from bdgw.shortmsg.reception import Reception
 from bdgw.shortmsg.resumption import take_up
 from bdgw.shortmsg.sorting import SortingOffice
-from bdgw.shortmsg.submission import KeyConflictError, SubmissionError
 from bdgw.shortmsg.terminal_health import TerminalStatus
 from bdgw.shortmsg.vocabulary import CardRead, Family, NoCard, Received
 
 __all__ = ["ServiceSpec", "ShortMessageService"]
 
-_TRIAL = "trial"
-_CAUSES = {
-    "deadline": RefusalCause.DEADLINE,
-    "displaces": RefusalCause.DISPLACES,
-    "queue_full": RefusalCause.QUEUE_FULL,
-}
 _SENDING = frozenset({TerminalStatus.READY, TerminalStatus.BUSY})
 
 
@@ -97,6 +88,7 @@ class ShortMessageService:
             ledger=ledger,
             security=security,
             overrides=spec.overrides,
+            losses=LossMemory(ledger.values, options=spec.rules.transfer, utc_ns=utc_ns),
         )
         self._inbox = Inbox(
             ledger=ledger,
@@ -145,10 +137,23 @@ class ShortMessageService:
         self._sorting = SortingOffice(
             planner=self._planner,
             inbox=self._inbox,
-            word=PeerWord(ledger=ledger, budget=self._budget, fleet=self._fleet),
+            word=PeerWord(
+                ledger=ledger,
+                budget=self._budget,
+                fleet=self._fleet,
+                losses=self._planner.losses,
+            ),
         )
         self._events: list[Incoming | Lost] = []
         self._intentions = Intentions()
+        self._reception = Reception(
+            ledger=ledger,
+            budget=self._budget,
+            planner=self._planner,
+            fleet=self._fleet,
+            intentions=self._intentions,
+            utc_ns=utc_ns,
+        )
         take_up(ledger=ledger, planner=self._planner, fleet=self._fleet, utc_ns=utc_ns, now=now)
 
     # In from integrators
@@ -156,24 +161,7 @@ class ShortMessageService:
     def submit(self, submission: Submission, *, now: float) -> Receipt | Refusal:
         """Accept a message or say why not; nothing of a refused one is kept."""
         self._intentions.settle()
-        problem = submission.problem()
-        if problem is not None:
-            return Refusal(cause=RefusalCause.BAD, explanation=problem)
-        earlier = self._earlier(submission, now)
-        if earlier is not None:
-            return earlier
-        plan = self._planner.plan(submission)
-        if isinstance(plan, Refusal):
-            return plan
-        if plan.payload is not None and self._fleet.shelf.is_full:
-            return Refusal(
-                cause=RefusalCause.QUEUE_FULL, explanation="too many long messages are under way"
-            )
-        job = job_for(_TRIAL, submission, plan, now)
-        refused = self._budget.offer(job, now=now, is_trial=True)
-        if isinstance(refused, BudgetRefusal):
-            return _refusal(refused)
-        return self._accept(submission, plan, job, now)
+        return self._reception.submit(submission, now=now)
 
     def cancel(self, message_id: str) -> Pending[Message]:
         """Call a message back.
@@ -225,6 +213,7 @@ class ShortMessageService:
                     terminal,
                     event.reason,
                     event.wait_s,
+                    event.mark,
                     now=now,
                     is_by_terminal=event.is_by_terminal,
                 )
@@ -274,97 +263,3 @@ class ShortMessageService:
         """Drain what came in."""
         events, self._events = self._events, []
         return iter(events)
-
-    # Inside
-
-    def _accept(
-        self, submission: Submission, plan: Plan, job: Job, now: float
-    ) -> Receipt | Refusal:
-        at_utc_ns = self._utc_ns()
-        kept = to_ledger(
-            submission,
-            at_utc_ns=at_utc_ns,
-            wants_receipt=self._planner.peer(submission.to) is not None,
-        )
-        try:
-            submitted = self._ledger.submit(kept, at_utc_ns=at_utc_ns)
-        except LedgerFullError as error:
-            return Refusal(cause=RefusalCause.QUEUE_FULL, explanation=str(error))
-        except SubmissionError as error:
-            return Refusal(cause=RefusalCause.BAD, explanation=str(error))
-        except BdgwError as error:
-            return Refusal(cause=RefusalCause.STORE, explanation=str(error))
-        if submitted.error is not None:
-            return Refusal(cause=RefusalCause.STORE, explanation=str(submitted.error))
-        message = submitted.value.message
-        job = msgspec.structs.replace(job, id=message.id)
-        offered = self._budget.offer(job, now=now)
-        assert not isinstance(offered, BudgetRefusal), "refused a moment after its trial"  # noqa: S101
-        for name in offered.superseded:
-            self._fleet.superseded(name)
-        queued = self._fleet.launch(message.id, submission, plan, job)
-        promise = offered.promise
-        durable = Pending(queued.value, *submitted.commits, *queued.commits)
-        self._intentions.watch(durable, lambda: self._not_accepted(message.id))
-        return Receipt(
-            id=message.id,
-            t_send_s=None if promise is None else promise.t_send_s,
-            t_arrival_s=None if promise is None else promise.t_arrival_s,
-            n_slots=plan.n_slots,
-            way=plan.way,
-            explanation=plan.explanation,
-            durable=durable,
-            superseded=offered.superseded,
-        )
-
-    def _not_accepted(self, message_id: str) -> None:
-        """The disk has not taken all of a submission, so its submitter was told no."""
-        try:
-            self._ledger.get(message_id)
-        except UnknownMessageError:
-            self._fleet.forget(message_id)
-        else:
-            self._fleet.refuse(message_id, "store", is_retryable=True)
-
-    def _earlier(self, submission: Submission, now: float) -> Receipt | Refusal | None:
-        """The answer to a key that is known."""
-        key = submission.idempotency_key
-        if key is None:
-            return None
-        wants_receipt = self._planner.peer(submission.to) is not None
-        kept = to_ledger(submission, at_utc_ns=self._utc_ns(), wants_receipt=wants_receipt)
-        if self._fleet.id_of_key(key) is None and not self._ledger.find(Query(key=key)).messages:
-            return None
-        try:
-            first = self._ledger.submit(kept, at_utc_ns=self._utc_ns())
-        except KeyConflictError as error:
-            return Refusal(cause=RefusalCause.KEY_CONFLICT, explanation=str(error))
-        except SubmissionError as error:
-            return Refusal(cause=RefusalCause.BAD, explanation=str(error))
-        message = first.value.message
-        promise = self.forecast(now).get(message.id)
-        return Receipt(
-            id=message.id,
-            t_send_s=None if promise is None else promise.t_send_s,
-            t_arrival_s=None if promise is None else promise.t_arrival_s,
-            n_slots=message.n_units or 1,
-            way="repeat",
-            explanation=f"this key is known; the message is {message.state}",
-            durable=first,
-            is_repeat=True,
-        )
-
-
-def _refusal(refused: BudgetRefusal) -> Refusal:
-    promise = refused.promise
-    words = {
-        "deadline": "it would arrive after its deadline",
-        "displaces": f"message {refused.displaced} would miss the deadline it was promised",
-        "queue_full": "the queue is full",
-    }
-    return Refusal(
-        cause=_CAUSES[refused.reason],
-        explanation=words[refused.reason],
-        n_slots=None if promise is None else promise.n_slots,
-        t_arrival_s=None if promise is None else promise.t_arrival_s,
-    )

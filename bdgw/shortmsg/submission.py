@@ -16,6 +16,8 @@ _UTC_NS_MAX = (1 << 63) - 1
 _ADDRESS_MAX = (1 << 32) - 1
 _ABOUT_THE_WAY = ("origin", "key", "deadline_utc_ns")
 """A submission that is tried again may come another way, and counts its deadline from then."""
+_OPTIONS_ABOUT_THE_WAY = ("valid_s",)
+"""Of what the deadline was made; the ledger reads nothing else of the options."""
 
 
 class SubmissionError(BdgwError):
@@ -74,5 +76,13 @@ def check_same(message_id: str, first: Submission, again: Submission) -> None:
         KeyConflictError: they want different things.
     """
     for name in Submission.__struct_fields__:
-        if name not in _ABOUT_THE_WAY and getattr(first, name) != getattr(again, name):
+        one, other = getattr(first, name), getattr(again, name)
+        if name == "options":
+            one, other = _content_of(one), _content_of(other)
+        if name not in _ABOUT_THE_WAY and one != other:
             raise KeyConflictError(again.key or "", message_id, name)
+
+
+def _content_of(options: str) -> dict[str, object]:
+    made: dict[str, object] = msgspec.json.decode(options)
+    return {name: value for name, value in made.items() if name not in _OPTIONS_ABOUT_THE_WAY}

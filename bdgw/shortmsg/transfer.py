@@ -96,13 +96,18 @@ class OutgoingTransfer:
         return min(_LOSS_MAX, lost / (weight + self._n_seen_sent))
 
     @property
+    def reported(self) -> tuple[int, int]:
+        """Units that had been sent when the receiver last said how many arrived, and how many."""
+        return self._n_seen_sent, self._n_arrived
+
+    @property
     def expected_units(self) -> int:
         """Units that are probably still to be sent; 0 when it is over."""
         if self.outcome is not None:
             return 0
         arrives = 1.0 - self.measured_loss
         missing = sum(max(0.0, self._missing(b, arrives)) for b in range(len(self._blocks)))
-        return max(1, math.ceil(missing / arrives))
+        return max(1, round(missing / arrives))
 
     def deadline(self) -> float | None:
         """When ``next_unit`` may have a unit that it has not now; None: at once, or never."""

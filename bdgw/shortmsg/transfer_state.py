@@ -38,7 +38,7 @@ class TransferOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Share of units to this peer that were lost lately, 0 to below 1."""
     loss_weight_units: float = 8.0
     """How many units that experience weighs against what this transfer sees."""
-    margin_sigma: float = 2.0
+    margin_sigma: float = 3.0
     """How far beyond the expected number of units to go before asking for a reply."""
     hello_after_units: int = 8
     """Ask whether anybody is there from this unit on, until a reply comes …"""

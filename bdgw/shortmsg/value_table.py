@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from bdgw.shortmsg.ledger_desk import LedgerDesk
 from bdgw.shortmsg.ledger_store import ValueWrite, Write
 from bdgw.shortmsg.pending import Pending
@@ -11,6 +13,7 @@ __all__ = ["NAME_CHARS_MAX", "VALUE_BYTES_MAX", "ValueTable", "last_sent"]
 NAME_CHARS_MAX = 200
 VALUE_BYTES_MAX = 256 * 1024
 _LAST_SENT = "last_sent/"
+_COUNTED_FROM = "counted_from/"
 
 
 def last_sent(card: int, at_utc_ns: int) -> ValueWrite:
@@ -49,6 +52,15 @@ class ValueTable:
         Raises:
             ValueError: ``n`` is not above 0, or the entry is no counter.
         """
+        numbers, change = self.next_numbers(name, n)
+        return self._desk.commit(Write(values=(change,)), numbers)
+
+    def next_numbers(self, name: str, n: int) -> tuple[range, ValueWrite]:
+        """The same, to be written with what uses them.
+
+        Raises:
+            ValueError: ``n`` is not above 0, or the entry is no counter.
+        """
         if n <= 0:
             raise ValueError(f"{n} numbers cannot be reserved")
         before = self.get(name)
@@ -56,12 +68,36 @@ class ValueTable:
         change = ValueWrite(
             name=name, value=str(first + n).encode(), is_guarded=True, expected=before
         )
-        return self._desk.commit(Write(values=(change,)), range(first, first + n))
+        return range(first, first + n), change
 
     def last_sent_utc_ns(self, card: int) -> int | None:
         """When a card was last used, by the host's clock; None: never by this gateway."""
         value = self.get(f"{_LAST_SENT}{card}")
         return None if value is None else int(value)
+
+    def counted_from(self, card: int, mark_utc_ns: int, *, terminal: str) -> tuple[ValueWrite, ...]:
+        """The terminal has answered: its interval counts from this time.
+
+        To be written with the answer. It holds for the last request of the card, and only in this
+        terminal: another may transmit faster.
+        """
+        asked_utc_ns = self.last_sent_utc_ns(card)
+        if asked_utc_ns is None:
+            return ()
+        value = msgspec.json.encode((asked_utc_ns, mark_utc_ns, terminal))
+        return (ValueWrite(name=f"{_COUNTED_FROM}{card}", value=value),)
+
+    def counted_from_utc_ns(self, card: int, *, terminal: str) -> int | None:
+        """What the interval of a card counts from.
+
+        None: the answer to its last request is not known, or was another terminal's.
+        """
+        kept = self.get(f"{_COUNTED_FROM}{card}")
+        if kept is None:
+            return None
+        asked_utc_ns, mark_utc_ns, where = msgspec.json.decode(kept, type=tuple[int, int, str])
+        is_last = asked_utc_ns == self.last_sent_utc_ns(card)
+        return mark_utc_ns if is_last and where == terminal else None
 
     def note_sent(self, card: int, *, at_utc_ns: int) -> Pending[None]:
         """A card is about to be used for what is no message: an acknowledgement, a test."""

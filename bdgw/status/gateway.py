@@ -209,7 +209,8 @@ class GatewayStatus:
         terminals_why = terminals_down(self._terminals(), grace_s=_TERMINAL_GRACE_S)
         if terminals_why is not None:
             reasons.append(terminals_why)
-        ledger_why = None if self._messages is None else self._messages.trouble()
+        messages = self._messages
+        ledger_why = None if messages is None else messages.trouble(grace_s=_GRACE_S)
         if ledger_why is not None:
             reasons.append(ledger_why)
         return reasons

@@ -22,6 +22,7 @@ from bdgw.shortmsg.ledger_store import (
     RejectedWriteError,
     StoreCorruptError,
     StoreError,
+    ValueWrite,
     Write,
 )
 from bdgw.shortmsg.message import Message, Step
@@ -37,6 +38,9 @@ _BATCH_MAX = 1000
 _INTENTIONS_MAX = 10_000
 _RETRY_S = 0.5
 """Until facts that the disk did not take are tried again."""
+_PROBE_S = 5.0
+"""Until a disk that has failed is tried with a byte, where nothing else tries it."""
+_PROBE = ValueWrite(name="store/probe", value=b"1")
 
 
 class _Waiting:
@@ -95,6 +99,7 @@ class SqliteStore:
         self._retry: asyncio.TimerHandle | None = None
         self._is_closed = False
         self._broken: StoreCorruptError | None = None
+        self._failing: tuple[StoreError, float] | None = None
         self.n_commits = 0
         """Batches that were tried."""
 
@@ -118,6 +123,14 @@ class SqliteStore:
     def error(self) -> StoreError | None:
         """Why nothing can be written any more; None while the file is whole."""
         return self._broken
+
+    @property
+    def failing(self) -> tuple[StoreError, float] | None:
+        """Why the disk does not take what is new, and for how many seconds; None while it does."""
+        if self._failing is None:
+            return None
+        error, since_s = self._failing
+        return error, self._loop.time() - since_s
 
     async def close(self) -> None:
         """Write what waits, once, and close the file."""
@@ -198,6 +211,7 @@ class SqliteStore:
         for item, error in ended.result():
             if isinstance(error, StoreCorruptError):
                 self._broken = error
+            self._judge(item.write, error)
             if item.write.is_fact and _may_succeed(error):
                 kept.append(item)
             else:
@@ -206,12 +220,28 @@ class SqliteStore:
         self._kept.extendleft(reversed(kept))
         if self._waiting:
             self._flush_soon()
-        elif self._kept and not self._is_closed and self._retry is None:
-            self._retry = self._loop.call_later(_RETRY_S, self._try_again)
+        elif self._retry is None and not self._is_closed:
+            if self._kept:
+                self._retry = self._loop.call_later(_RETRY_S, self._try_again)
+            elif self._failing is not None and self._broken is None:
+                self._retry = self._loop.call_later(_PROBE_S, self._probe)
+
+    def _judge(self, write: Write, error: StoreError | None) -> None:
+        """Whether the disk works, by what it did with a write."""
+        if _may_succeed(error) and error is not None:
+            since_s = self._loop.time() if self._failing is None else self._failing[1]
+            self._failing = error, since_s
+        elif error is None and not write.is_fact:
+            # Facts have room of their own where bytes are bounded.
+            self._failing = None
 
     def _try_again(self) -> None:
         self._retry = None
         self._flush()
+
+    def _probe(self) -> None:
+        self._retry = None
+        self.write(Write(values=(_PROBE,)), lambda _error: None)
 
     def _finish(self, item: _Item, error: StoreError | None) -> None:
         try:

@@ -114,7 +114,7 @@ class Station:
         payload = b"alarm" if isinstance(event, Alarm) else _EVENTS[kind](self.name, event)  # type: ignore[operator]
         self.outbox.put(topic=kind, payload=payload, lane=Lane.MESSAGE, now_s=0.0)
 
-    def _reply(self, topic: str, payload: bytes, *, correlation: bytes | None = None) -> bool:
+    def _reply(self, topic: str, payload: bytes, *, correlation: bytes | None, schema: str) -> bool:
         if self.is_connected:
             self.replies.append((topic, json.loads(payload), correlation))
         return self.is_connected

@@ -338,11 +338,11 @@ def test_a_ledger_that_is_damaged_while_running_is_trouble(
     async def main(sky: Sky) -> None:
         async with Station(tmp_path, sky).running() as ship:
             await ship.ready()
-            assert ship.exchange.trouble() is None
+            assert ship.exchange.trouble(grace_s=30.0) is None
             sky.disk.fail_code = sqlite3.SQLITE_CORRUPT
             sky.disk.fail_at = 0
             await ship.send(to=HANDSET, text="x")
-            assert "ledger.db" in (ship.exchange.trouble() or "")
+            assert "ledger.db" in (ship.exchange.trouble(grace_s=30.0) or "")
             assert not ship.end().done()
 
     in_virtual_time(main)
@@ -359,5 +359,27 @@ def test_without_a_clock_what_is_to_be_sealed_waits_and_that_is_said(tmp_path: P
             assert ship.states(value["id"])[-1] == "queued"
             alarms = [event.kind for event in ship.told if isinstance(event, Alarm)]
             assert alarms == ["shortmsg_no_clock"]
+
+    in_virtual_time(main)
+
+
+def test_a_full_disk_is_in_the_status_at_once_and_trouble_after_its_grace(tmp_path: Path) -> None:
+    async def main(sky: Sky) -> None:
+        async with Station(tmp_path, sky).running() as ship:
+            await ship.ready()
+            assert ship.exchange.counts()["ledger"] == {"is_writable": True, "waiting": 0}
+            sky.disk.fail_at = 0
+            assert (await ship.send(to=HANDSET, text="x"))[0] == "refused_for_now"
+            state = ship.exchange.counts()["ledger"]
+            assert (state["is_writable"], "full" in state["reason"]) == (False, True)
+            await asyncio.sleep(29.0)
+            assert ship.exchange.trouble(grace_s=30.0) is None
+            await asyncio.sleep(5.0)
+            assert "nothing written for" in (ship.exchange.trouble(grace_s=30.0) or "")
+            # Nobody hands in anything, and yet it is seen that there is room again.
+            sky.disk.fail_at = None
+            await asyncio.sleep(6.0)
+            assert ship.exchange.trouble(grace_s=30.0) is None
+            assert ship.exchange.counts()["ledger"]["is_writable"]
 
     in_virtual_time(main)

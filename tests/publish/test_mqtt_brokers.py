@@ -147,6 +147,22 @@ async def test_mqtt_5_says_what_a_payload_is_and_how_long_it_matters(
     assert second.ContentType == "application/octet-stream"
 
 
+async def test_an_answer_names_its_schema_and_brings_back_the_correlation(
+    mosquitto, gateway, subscriber
+):
+    broker = await mosquitto()
+    listener = subscriber(broker.port, "t/reply/#", version="5")
+    subject = gateway(broker.url, version="5")
+    await subject.connected()
+    assert subject.publisher.reply(
+        "t/reply/7", b"{}", correlation=b"c7", schema="bdgw/shortmsg_reply/1"
+    )
+    await until(lambda: len(listener.messages()) == 1)
+    properties = listener.messages()[0].properties
+    assert properties.UserProperty == [("schema", "bdgw/shortmsg_reply/1")]
+    assert (properties.CorrelationData, properties.ContentType) == (b"c7", "application/json")
+
+
 async def test_the_receive_maximum_of_mosquitto_is_kept(mosquitto, gateway):
     broker = await mosquitto("max_inflight_messages 7")
     subject = gateway(broker.url, version="5")

@@ -4,10 +4,12 @@ say it; the refused topic also with Mosquitto."""
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
 from bdgw.errors import ConfigError
+from bdgw.publish.answer_queue import WAITING_MAX
 from bdgw.publish.mqtt import MqttSettings
 from bdgw.publish.outbox import Lane
 from tests.publish.brokers import ScriptedBroker, until
@@ -78,6 +80,57 @@ async def test_no_more_than_the_receive_maximum_is_in_flight(scripted, gateway):
         scripted.send_all(b"\x40\x02" + each.message_id.to_bytes(2, "big"))
     await subject.drained()
     assert subject.publisher.snapshot().acked == 50
+
+
+def _has_fixes(scripted: ScriptedBroker, n: int) -> bool:
+    return len(scripted.fixes()) == n
+
+
+async def test_answers_keep_to_the_receive_maximum_and_go_first(scripted, gateway):
+    scripted.connack_properties = b"\x21" + (3).to_bytes(2, "big")
+    scripted.answer = lambda received: 0 if received.payload == b"online" else None
+    subject = gateway(scripted.url, version="5")
+    await subject.connected()
+    for number in range(8):
+        assert subject.publisher.reply("t/reply", b"answer %d" % number)
+        subject.put("t/a", b"fix")
+    await until(lambda: len(scripted.fixes()) == 3)
+    for n_acknowledged in range(8):
+        assert len(scripted.fixes()) == n_acknowledged + 3, "one more for each PUBACK"
+        message_id = scripted.fixes()[n_acknowledged].message_id
+        scripted.send_all(b"\x40\x02" + message_id.to_bytes(2, "big"))
+        await until(partial(_has_fixes, scripted, n_acknowledged + 4))
+    assert [one.payload for one in scripted.fixes()[:8]] == [b"answer %d" % n for n in range(8)]
+    scripted.answer = lambda _: 0
+    for each in scripted.fixes()[8:]:
+        scripted.send_all(b"\x40\x02" + each.message_id.to_bytes(2, "big"))
+    await subject.drained()
+
+
+async def test_answers_that_wait_are_bounded_and_end_with_their_connection(scripted, gateway):
+    scripted.connack_properties = b"\x21" + (1).to_bytes(2, "big")
+    scripted.answer = lambda received: 0 if received.payload == b"online" else None
+    subject = gateway(scripted.url, version="5")
+    assert not subject.publisher.reply("t/reply", b"no connection yet")
+    await subject.connected()
+    taken = [subject.publisher.reply("t/reply", b"x") for _ in range(WAITING_MAX + 5)]
+    assert taken == [True] * (WAITING_MAX + 1) + [False] * 4
+    await until(lambda: len(scripted.fixes()) == 1)
+    scripted.send_all(SERVER_BUSY)
+    await until(lambda: scripted.connects == 2)
+    scripted.answer = lambda _: 0
+    await subject.connected()
+    subject.put("t/a", b"fix")
+    await subject.drained()
+    assert [one.payload for one in scripted.fixes()] == [b"x", b"fix"]
+
+
+async def test_an_answer_to_a_topic_that_is_none_holds_up_nothing(scripted, gateway):
+    subject = gateway(scripted.url, version="5")
+    await subject.connected()
+    subject.publisher.reply("t/#", b"nowhere")
+    subject.publisher.reply("t/reply", b"here")
+    await until(lambda: [one.payload for one in scripted.fixes()] == [b"here"])
 
 
 async def test_what_is_larger_than_the_broker_takes_is_not_sent(scripted, gateway):
