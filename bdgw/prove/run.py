@@ -1,0 +1,94 @@
+"""Which drills there are, and the ground that they take place on."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bdgw.prove import kill
+from bdgw.prove.ground import Ground, folder_in
+from bdgw.prove.report import Outcome
+from bdgw.publish.embedded import EmbeddedBroker
+from bdgw.publish.mqtt_settings import MqttSettings
+
+__all__ = ["DRILLS", "Plan", "run_drills"]
+
+Drill = Callable[[Ground], Awaitable[Outcome]]
+
+DRILLS: dict[str, Drill] = {
+    "kill": kill.run,
+}
+_GATEWAY = "prove"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is to be proved, and where."""
+
+    state_dir: Path
+    gateway: str
+    settings: MqttSettings | None
+    """The configured broker; None: the embedded one."""
+    is_quick: bool
+    history_per_s: float = 1000.0
+    lag_s: float = 0.025
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+async def run_drills(
+    plan: Plan,
+    names: Iterable[str],
+    *,
+    tell: Callable[[Outcome], None],
+    say: Callable[[str], None],
+    rng: random.Random | None = None,
+) -> bool:
+    """Run drills one after the other; whether every promise was kept.
+
+    Raises:
+        UnavailableError: the disk or the broker is not there.
+    """
+    rng = rng or random.Random()  # noqa: S311 - drills, no secret
+    is_ok = True
+    with folder_in(plan.state_dir) as folder:
+        for name in names:
+            say(f"{name} …\n")
+            own = folder / name
+            own.mkdir()
+            async with _ground(plan, own, rng, say) as ground:
+                outcome = await DRILLS[name](ground)
+            tell(outcome)
+            is_ok &= outcome.ok
+    return is_ok
+
+
+@contextlib.asynccontextmanager
+async def _ground(
+    plan: Plan, folder: Path, rng: random.Random, say: Callable[[str], None]
+) -> AsyncIterator[Ground]:
+    gateway = f"{plan.gateway}/{_GATEWAY}"
+    client_id = f"bdgw-{plan.gateway}-prove"
+    async with contextlib.AsyncExitStack() as stack:
+        embedded = None
+        if plan.settings is None:
+            embedded = await stack.enter_async_context(EmbeddedBroker(folder, rng=rng))
+            settings = MqttSettings(url=embedded.url, client_id=client_id)
+        else:
+            settings = replace(plan.settings, client_id=client_id, subscriptions=())
+        yield Ground(
+            folder=folder,
+            gateway=gateway,
+            settings=settings,
+            broker="embedded broker" if embedded is not None else settings.url,
+            embedded=embedded,
+            is_quick=plan.is_quick,
+            rng=rng,
+            say=say,
+            history_per_s=plan.history_per_s,
+            lag_s=plan.lag_s,
+            options=plan.options,
+        )
