@@ -55,8 +55,8 @@ def prove(  # noqa: PLR0913 - options of a command
         else:
             typer.echo(text(outcome), nl=False)
 
-    async def serve(_stop: asyncio.Event) -> None:
-        kept.append(await run_drills(plan, names, tell=tell, say=say))
+    async def serve(stop: asyncio.Event) -> None:
+        kept.append(await run_drills(plan, names, tell=tell, say=say, stop=stop))
 
     run_until_signal(serve)
     if not all(kept):

@@ -22,6 +22,7 @@ from bdgw.prove.witness import Witness
 from bdgw.publish.durable_outbox import DurableOutbox
 from bdgw.publish.embedded import EmbeddedBroker
 from bdgw.publish.mqtt_settings import MqttSettings
+from bdgw.publish.outbox_book import LanePace
 
 __all__ = ["Ground", "Stage", "folder_in", "stage"]
 
@@ -44,8 +45,8 @@ class Ground:
     is_quick: bool
     rng: random.Random
     say: Callable[[str], None]
-    history_per_s: float = 1000.0
-    lag_s: float = 0.025
+    history_per_s: float = LanePace().history_per_s
+    lag_s: float = LanePace().lag_s
     program: Sequence[str] = DEFAULT_PROGRAM
     outbox_class: type[DurableOutbox] = DurableOutbox
     """What is proved where no process of its own is needed."""

@@ -15,8 +15,8 @@ from bdgw.prove.report import Outcome
 __all__ = ["run"]
 
 N_KILLS, N_ITEMS = 200, 10_000
-QUICK_KILLS, QUICK_ITEMS = 8, 1_000
-_PER_S = 5_000.0
+QUICK_KILLS, QUICK_ITEMS = 6, 400
+_PER_S, _QUICK_PER_S = 5_000.0, 1_500.0
 _BACKLOG_MAX = 30_000
 _NOWHERE = "mqtt://127.0.0.1:9"
 """The port of ``discard``, which nobody serves."""
@@ -92,7 +92,7 @@ class _Kills:
 
     def _spec(self, **changes: Any) -> Any:  # noqa: ANN401 - a LifeSpec
         return self._on.spec(
-            per_s=_PER_S,
+            per_s=_QUICK_PER_S if self._on.ground.is_quick else _PER_S,
             # Otherwise a life of seconds would send no history at all.
             history_per_s=max(self._on.ground.history_per_s, 5_000.0),
             history_jitter_s=0.1,

@@ -39,6 +39,8 @@ __all__ = ["LifeSpec", "main", "outbox_item"]
 
 _TICK_S = 0.01
 _TELL_S = 0.1
+_BURST_S = 0.05
+"""What a late turn of the loop may make up for."""
 _WAITING_MAX = 3000
 """With so many live entries waiting, and a broker that is there, the load holds back."""
 _EXPIRY_S = 600
@@ -60,15 +62,15 @@ class LifeSpec(msgspec.Struct, kw_only=True, frozen=True):
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
-    hears: bool = False
+    is_listening: bool = False
     """Whether it subscribes to ``command/ping``."""
     per_s: float = 0.0
     n_items: int | None = None
     """It takes no more than so many."""
     n_devices: int = 50
     window: int = 100
-    lag_s: float = 0.025
-    history_per_s: float = 1000.0
+    lag_s: float = LanePace().lag_s
+    history_per_s: float = LanePace().history_per_s
     history_jitter_s: float = 5.0
     stall_timeout_s: float = 20.0
     backoff_floor_s: float = 0.5
@@ -112,12 +114,11 @@ class _Life:
         self._safe: list[int] = []
         self._n_taken = 0
         self._n_refused = 0
+        self._n_max = 1 << 40 if spec.n_items is None else spec.n_items
         self._outbox = outbox_class(
             monotonic_s=time.monotonic,
             bounds=Bounds(),
-            pace=LanePace(
-                lag_s=spec.lag_s, history_per_s=spec.history_per_s, window=spec.window
-            ),
+            pace=LanePace(lag_s=spec.lag_s, history_per_s=spec.history_per_s, window=spec.window),
             on_storage=lambda error: _say("storage", error=error),
         )
         sink = PublishingSink(
@@ -148,12 +149,11 @@ class _Life:
         self._outbox.open(file)
         _say("open")
         publishing = asyncio.create_task(self._publisher.run(), name="publisher")
-        loading = asyncio.create_task(self._load(), name="load")
-        telling = asyncio.create_task(self._tell(), name="tell")
+        working = asyncio.create_task(self._work(), name="work")
         stopping = asyncio.create_task(stop.wait(), name="stop")
-        tasks = (publishing, loading, telling, stopping)
+        tasks = (publishing, working, stopping)
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in (loading, telling, stopping):
+        for task in (working, stopping):
             task.cancel()
         for task in tasks:
             if task.done() and not task.cancelled():
@@ -165,21 +165,29 @@ class _Life:
         self._state()
         _say("end")
 
-    async def _load(self) -> None:
-        spec, owed, last_s = self._spec, 0.0, time.monotonic()
+    async def _work(self) -> None:
+        """Take what is due, and tell of it."""
+        spec, owed, last_s, told_s = self._spec, 0.0, time.monotonic(), 0.0
         while True:
-            await asyncio.sleep(_TICK_S)
             now_s = time.monotonic()
-            owed = min(owed + (now_s - last_s) * spec.per_s, spec.per_s / 2)
+            owed = min(owed + (now_s - last_s) * spec.per_s, spec.per_s * _BURST_S)
             last_s = now_s
-            shot = self._outbox.snapshot(now_s=now_s)
-            room = _WAITING_MAX - (shot.depth - shot.history) if self._is_connected else 1 << 30
-            left = 1 << 30 if spec.n_items is None else spec.n_items - self._n_taken
-            n = max(0, min(int(owed), room, left))
+            n = min(int(owed), self._room())
             for _ in range(n):
                 self._take()
             owed -= n
             self._flush()
+            if now_s - told_s >= _TELL_S:
+                told_s = now_s
+                self._state()
+            await asyncio.sleep(_TICK_S)
+
+    def _room(self) -> int:
+        left = self._n_max - self._n_taken
+        if not self._is_connected:
+            return left
+        shot = self._outbox.snapshot(now_s=time.monotonic())
+        return max(0, min(left, _WAITING_MAX - (shot.depth - shot.history)))
 
     def _take(self) -> None:
         number = self._n_taken
@@ -191,13 +199,6 @@ class _Life:
             self._n_refused += 1
             return
         self._outbox.when_safe(entry_id, partial(self._safe.append, number))
-
-    async def _tell(self) -> None:
-        while True:
-            self._state()
-            for _ in range(int(_TELL_S / _TICK_S)):
-                await asyncio.sleep(_TICK_S)
-                self._flush()
 
     def _flush(self) -> None:
         if self._safe:
@@ -251,7 +252,7 @@ def _settings(spec: LifeSpec) -> MqttSettings:
         backoff_floor_s=spec.backoff_floor_s,
         backoff_cap_s=spec.backoff_cap_s,
         loop_pause_s=spec.loop_pause_s,
-        subscriptions=heard if spec.hears else (),
+        subscriptions=heard if spec.is_listening else (),
     )
 
 

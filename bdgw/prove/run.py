@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -14,6 +15,7 @@ from bdgw.prove.ground import Ground, folder_in
 from bdgw.prove.report import Outcome
 from bdgw.publish.embedded import EmbeddedBroker
 from bdgw.publish.mqtt_settings import MqttSettings
+from bdgw.publish.outbox_book import LanePace
 
 __all__ = ["DRILLS", "Plan", "run_drills"]
 
@@ -34,8 +36,8 @@ class Plan:
     settings: MqttSettings | None
     """The configured broker; None: the embedded one."""
     is_quick: bool
-    history_per_s: float = 1000.0
-    lag_s: float = 0.025
+    history_per_s: float = LanePace().history_per_s
+    lag_s: float = LanePace().lag_s
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -45,9 +47,12 @@ async def run_drills(
     *,
     tell: Callable[[Outcome], None],
     say: Callable[[str], None],
+    stop: asyncio.Event | None = None,
     rng: random.Random | None = None,
 ) -> bool:
-    """Run drills one after the other; whether every promise was kept.
+    """Run drills one after the other; whether every promise was kept, and none left out.
+
+    ``stop`` ends it in the middle of whatever it does.
 
     Raises:
         UnavailableError: the disk or the broker is not there.
@@ -59,11 +64,27 @@ async def run_drills(
             say(f"{name} …\n")
             own = folder / name
             own.mkdir()
-            async with _ground(plan, own, rng, say) as ground:
-                outcome = await DRILLS[name](ground)
+            drill = asyncio.create_task(_drill(plan, name, own, rng, say), name=name)
+            stopping = asyncio.create_task((stop or asyncio.Event()).wait(), name="stop")
+            try:
+                await asyncio.wait((drill, stopping), return_when=asyncio.FIRST_COMPLETED)
+                if not drill.done():
+                    return False
+                outcome = drill.result()
+            finally:
+                for task in (drill, stopping):
+                    task.cancel()
+                await asyncio.wait((drill, stopping))
             tell(outcome)
             is_ok &= outcome.ok
     return is_ok
+
+
+async def _drill(
+    plan: Plan, name: str, folder: Path, rng: random.Random, say: Callable[[str], None]
+) -> Outcome:
+    async with _ground(plan, folder, rng, say) as ground:
+        return await DRILLS[name](ground)
 
 
 @contextlib.asynccontextmanager
