@@ -31,6 +31,9 @@ def prove(  # noqa: PLR0913 - options of a command
     drill: Annotated[list[str] | None, typer.Option(help="only this one; may be repeated")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="under a minute")] = False,
     json: Annotated[bool, typer.Option("--json", help="one object a drill")] = False,
+    mosquitto: Annotated[
+        bool, typer.Option("--mosquitto", help="against a Mosquitto with persistence, of our own")
+    ] = False,
     kills: Annotated[int | None, typer.Option(min=1, help="of the drill kill")] = None,
     items: Annotated[int | None, typer.Option(min=1, help="a kill")] = None,
 ) -> None:
@@ -46,7 +49,7 @@ def prove(  # noqa: PLR0913 - options of a command
         raise typer.Exit(EXIT_USAGE)
     set_up_logging("console", "critical")
     options = {"kills": kills, "items": items}
-    plan = _plan(config, state_dir, is_quick=quick, options=options)
+    plan = _plan(config, state_dir, is_quick=quick, is_mosquitto=mosquitto, options=options)
     kept: list[bool] = []
 
     def tell(outcome: Outcome) -> None:
@@ -64,7 +67,12 @@ def prove(  # noqa: PLR0913 - options of a command
 
 
 def _plan(
-    config: Path | None, state_dir: Path | None, *, is_quick: bool, options: dict[str, int | None]
+    config: Path | None,
+    state_dir: Path | None,
+    *,
+    is_quick: bool,
+    is_mosquitto: bool,
+    options: dict[str, int | None],
 ) -> Plan:
     from bdgw.plan import mqtt_settings, outbox_pace
     from bdgw.prove import Plan
@@ -76,6 +84,7 @@ def _plan(
             gateway=_GATEWAY,
             settings=None,
             is_quick=is_quick,
+            is_mosquitto=is_mosquitto,
             options=given,
         )
     checked = checked_config(config)
@@ -86,6 +95,7 @@ def _plan(
         gateway=checked.gateway.id,
         settings=None if url == "embedded" else mqtt_settings(checked, url),
         is_quick=is_quick,
+        is_mosquitto=is_mosquitto,
         history_per_s=pace.history_per_s,
         lag_s=pace.lag_s,
         options=given,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bdgw.errors import UnavailableError
+from bdgw.prove.broker import OwnBroker
 from bdgw.prove.life import LifeSpec
 from bdgw.prove.lives import DEFAULT_PROGRAM, Lives
 from bdgw.prove.proxy import Proxy
@@ -20,7 +21,6 @@ from bdgw.prove.report import Outcome, percentile
 from bdgw.prove.verdict import Verdict
 from bdgw.prove.witness import Witness
 from bdgw.publish.durable_outbox import DurableOutbox
-from bdgw.publish.embedded import EmbeddedBroker
 from bdgw.publish.mqtt_settings import MqttSettings
 from bdgw.publish.outbox_book import LanePace
 
@@ -41,7 +41,8 @@ class Ground:
     """How the broker is reached; its client id is the drills' own."""
     broker: str
     """What it is, for the report."""
-    embedded: EmbeddedBroker | None
+    own_broker: OwnBroker | None
+    """Where it is ours to stop."""
     is_quick: bool
     rng: random.Random
     say: Callable[[str], None]

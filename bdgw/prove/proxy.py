@@ -57,9 +57,8 @@ class Proxy:
         """Stop passing bytes, and close nothing."""
         self._pass.clear()
 
-    async def light(self) -> None:
-        """Pass bytes again, for new connections: what was swallowed is gone with its own."""
-        await self.cut()
+    def light(self) -> None:
+        """Pass bytes again, those that were held up first, as a network does that is mended."""
         self._pass.set()
 
     async def cut(self) -> None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bdgw.prove import kill
+from bdgw.prove import black_hole, disk_full, kill, outage, power_cut
+from bdgw.prove.broker import Embedded, Mosquitto, OwnBroker
 from bdgw.prove.ground import Ground, folder_in
 from bdgw.prove.report import Outcome
 from bdgw.publish.embedded import EmbeddedBroker
@@ -23,6 +24,10 @@ Drill = Callable[[Ground], Awaitable[Outcome]]
 
 DRILLS: dict[str, Drill] = {
     "kill": kill.run,
+    "broker": outage.run,
+    "black-hole": black_hole.run,
+    "disk-full": disk_full.run,
+    "power-cut": power_cut.run,
 }
 _GATEWAY = "prove"
 
@@ -36,6 +41,8 @@ class Plan:
     settings: MqttSettings | None
     """The configured broker; None: the embedded one."""
     is_quick: bool
+    is_mosquitto: bool = False
+    """A Mosquitto of our own takes the place of the broker."""
     history_per_s: float = LanePace().history_per_s
     lag_s: float = LanePace().lag_s
     options: dict[str, Any] = field(default_factory=dict)
@@ -94,18 +101,22 @@ async def _ground(
     gateway = f"{plan.gateway}/{_GATEWAY}"
     client_id = f"bdgw-{plan.gateway}-prove"
     async with contextlib.AsyncExitStack() as stack:
-        embedded = None
-        if plan.settings is None:
-            embedded = await stack.enter_async_context(EmbeddedBroker(folder, rng=rng))
-            settings = MqttSettings(url=embedded.url, client_id=client_id)
+        own: OwnBroker | None = None
+        if plan.is_mosquitto:
+            own = await stack.enter_async_context(Mosquitto(folder))
+        elif plan.settings is None:
+            own = Embedded(await stack.enter_async_context(EmbeddedBroker(folder, rng=rng)))
+        if own is not None:
+            settings = MqttSettings(url=own.url, client_id=client_id)
         else:
+            assert plan.settings is not None  # noqa: S101 - else there is one of our own
             settings = replace(plan.settings, client_id=client_id, subscriptions=())
         yield Ground(
             folder=folder,
             gateway=gateway,
             settings=settings,
-            broker="embedded broker" if embedded is not None else settings.url,
-            embedded=embedded,
+            broker=settings.url if own is None else own.name,
+            own_broker=own,
             is_quick=plan.is_quick,
             rng=rng,
             say=say,

@@ -88,6 +88,11 @@ class Witness:
         with contextlib.suppress(OSError, ValueError):
             self._forget_session()
 
+    @property
+    def n_arrived(self) -> int:
+        """Messages that have come."""
+        return self._verdict.n_arrived
+
     def expect(self) -> None:
         """Note when the next one comes."""
         self.first_arrival_s = None
