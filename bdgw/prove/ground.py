@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import random
 import shutil
@@ -14,19 +15,21 @@ from typing import Any
 
 from bdgw.errors import UnavailableError
 from bdgw.prove.broker import OwnBroker
+from bdgw.prove.item import read
 from bdgw.prove.life import LifeSpec
 from bdgw.prove.lives import DEFAULT_PROGRAM, Lives
 from bdgw.prove.proxy import Proxy
 from bdgw.prove.report import Outcome, percentile
 from bdgw.prove.verdict import Verdict
-from bdgw.prove.witness import Witness
+from bdgw.prove.witness import Witness, retained
 from bdgw.publish.durable_outbox import DurableOutbox
 from bdgw.publish.mqtt_settings import MqttSettings
 from bdgw.publish.outbox_book import LanePace
+from bdgw.publish.topics import fix
 
 __all__ = ["Ground", "Stage", "folder_in", "stage"]
 
-_QUIET_S = 1.0
+_QUIET_S, _QUICK_QUIET_S = 1.0, 0.4
 _DRAIN_TIMEOUT_S = 300.0
 _NUMBERS = 1 << 30
 
@@ -66,6 +69,8 @@ class Stage:
         self.proxy = proxy
         self.lives = lives
         self._began_s = time.monotonic()
+        self.n_stale = 0
+        """Devices whose retained latest is not the newest fix."""
         self._number = ground.rng.randrange(1, _NUMBERS)
 
     @property
@@ -108,11 +113,23 @@ class Stage:
         await self.quiet()
         await self.lives.stop()
         await self.quiet()
+        await self._look_at_latest()
+
+    async def _look_at_latest(self) -> None:
+        """What the broker keeps of each device must be what came last, and of the last life."""
+        topic = fix(self.ground.gateway, "+")
+        kept = await asyncio.to_thread(retained, self.ground.settings, topic)
+        for device, (life, number) in self.verdict.latest.items():
+            found = read(kept.get(fix(self.ground.gateway, device), b""))
+            is_newest = life == self._number
+            if not is_newest or found is None or (found.life, found.number) != (life, number):
+                self.n_stale += 1
 
     async def quiet(self) -> None:
         """Wait until nothing arrives any more."""
+        for_s = _QUICK_QUIET_S if self.ground.is_quick else _QUIET_S
         await self.lives.until(
-            lambda: self.witness.is_quiet(_QUIET_S), "arrivals end", _DRAIN_TIMEOUT_S
+            lambda: self.witness.is_quiet(for_s), "arrivals end", _DRAIN_TIMEOUT_S
         )
 
     def outcome(self, drill: str, *, n_crashes: int, broken: list[str], **more: Any) -> Outcome:  # noqa: ANN401 - fields of an Outcome
@@ -126,6 +143,8 @@ class Stage:
             broken.append(f"{verdict.n_duplicates} duplicates, {allowed} are allowed")
         if verdict.n_out_of_order:
             broken.append(f"{verdict.n_out_of_order} live items came behind a newer one")
+        if self.n_stale:
+            broken.append(f"the retained latest of {self.n_stale} devices is not the newest fix")
         if not verdict.n_accepted:
             broken.append("nothing was accepted: the drill has proved nothing")
         latencies = list(self.witness.latencies_ms)

@@ -75,6 +75,8 @@ class Lives:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self.life: Life | None = None
         self.n_lives = 0
+        self.commands: set[str] = set()
+        """What the gateway was told, over all lives."""
         self.written_bytes = 0
         self.lived_s = 0.0
 
@@ -204,6 +206,8 @@ class Lives:
                 life.pid, life.born_s = said["pid"], said["at_s"]
             case "connection":
                 life.is_connected = said["is_connected"]
+            case "command":
+                self.commands.add(said["payload"])
             case "dead":
                 life.status = said["status"]
             case "end":

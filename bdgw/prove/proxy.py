@@ -15,6 +15,7 @@ from typing import Self
 __all__ = ["Proxy"]
 
 _CHUNK_BYTES = 1 << 16
+_OVERLAP_S = 0.3
 
 
 class Proxy:
@@ -27,10 +28,8 @@ class Proxy:
         self.is_refusing = False
         self._server: asyncio.Server | None = None
         self._links: set[asyncio.Task[None]] = set()
-        self.n_open = 0
-        self.n_open_max = 0
-        """Connections of the gateway at the same time, at most."""
-        self.n_connects = 0
+        self.n_overlaps = 0
+        """Connections beside which an older one stayed open."""
         self.connect_times_s: list[float] = []
 
     @property
@@ -71,11 +70,10 @@ class Proxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - asyncio serves each connection in a task
+        # The end of the one before may be read a moment later than this beginning.
+        asyncio.get_running_loop().call_later(_OVERLAP_S, self._look, set(self._links), task)
         self._links.add(task)
-        self.n_connects += 1
         self.connect_times_s.append(time.monotonic())
-        self.n_open += 1
-        self.n_open_max = max(self.n_open_max, self.n_open)
         try:
             if not self.is_refusing:
                 with contextlib.suppress(OSError):
@@ -84,9 +82,11 @@ class Proxy:
             # Cut: asyncio would log a connection handler that was cancelled.
             pass
         finally:
-            self.n_open -= 1
             self._links.discard(task)
             writer.transport.abort()
+
+    def _look(self, older: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
+        self.n_overlaps += task in self._links and bool(older & self._links)
 
     async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection(*self._target)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bdgw.prove import black_hole, disk_full, kill, outage, power_cut
+from bdgw.prove import black_hole, disk_full, kill, outage, power_cut, restarts, twin
 from bdgw.prove.broker import Embedded, Mosquitto, OwnBroker
 from bdgw.prove.ground import Ground, folder_in
 from bdgw.prove.report import Outcome
@@ -18,7 +18,7 @@ from bdgw.publish.embedded import EmbeddedBroker
 from bdgw.publish.mqtt_settings import MqttSettings
 from bdgw.publish.outbox_book import LanePace
 
-__all__ = ["DRILLS", "Plan", "run_drills"]
+__all__ = ["DRILLS", "Plan", "ground_for", "run_drills"]
 
 Drill = Callable[[Ground], Awaitable[Outcome]]
 
@@ -26,10 +26,14 @@ DRILLS: dict[str, Drill] = {
     "kill": kill.run,
     "broker": outage.run,
     "black-hole": black_hole.run,
+    "restarts": restarts.run,
+    "twin": twin.run,
     "disk-full": disk_full.run,
     "power-cut": power_cut.run,
 }
 _GATEWAY = "prove"
+_RESTART_CAP_S = 1.0
+"""The embedded broker is killed so often that it would be started later and later."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,14 +94,19 @@ async def run_drills(
 async def _drill(
     plan: Plan, name: str, folder: Path, rng: random.Random, say: Callable[[str], None]
 ) -> Outcome:
-    async with _ground(plan, folder, rng, say) as ground:
+    async with ground_for(plan, folder, rng, say) as ground:
         return await DRILLS[name](ground)
 
 
 @contextlib.asynccontextmanager
-async def _ground(
+async def ground_for(
     plan: Plan, folder: Path, rng: random.Random, say: Callable[[str], None]
 ) -> AsyncIterator[Ground]:
+    """Have the broker there, and say where everything is.
+
+    Raises:
+        UnavailableError: there is none.
+    """
     gateway = f"{plan.gateway}/{_GATEWAY}"
     client_id = f"bdgw-{plan.gateway}-prove"
     async with contextlib.AsyncExitStack() as stack:
@@ -105,7 +114,8 @@ async def _ground(
         if plan.is_mosquitto:
             own = await stack.enter_async_context(Mosquitto(folder))
         elif plan.settings is None:
-            own = Embedded(await stack.enter_async_context(EmbeddedBroker(folder, rng=rng)))
+            embedded = EmbeddedBroker(folder, restart_cap_s=_RESTART_CAP_S, rng=rng)
+            own = Embedded(await stack.enter_async_context(embedded))
         if own is not None:
             settings = MqttSettings(url=own.url, client_id=client_id)
         else:

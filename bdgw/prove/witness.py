@@ -26,10 +26,12 @@ from bdgw.prove.verdict import Verdict
 from bdgw.publish.mqtt_settings import MqttSettings
 from bdgw.publish.topics import root
 
-__all__ = ["Witness"]
+__all__ = ["Witness", "client_for", "retained", "start_of"]
 
 _TIMEOUT_S = 10.0
 _SESSION_S = 3600
+_ANSWER_S = 1.0
+_RETAINED_QUIET_S = 0.5
 _LATENCIES_MAX = 200_000
 
 
@@ -43,7 +45,7 @@ class Witness:
         self._is_ready = threading.Event()
         self._refusal: str | None = None
         self._retained: set[str] = set()
-        self._client = self._build(is_clean=False)
+        self._client = self._build()
         self.latencies_ms: deque[float] = deque(maxlen=_LATENCIES_MAX)
         """Of live items, from their taking to here."""
         self.presence: list[str] = []
@@ -61,7 +63,7 @@ class Witness:
         try:
             # What a drill that was killed has left there is of no interest.
             self._forget_session()
-            self._client.connect(self._settings.host, self._settings.port, 30, **self._start())
+            self._client.connect(self._settings.host, self._settings.port, 30, **start_of(self._settings, session_s=_SESSION_S))
         except (OSError, ValueError) as error:
             raise UnavailableError(f"the broker is not there: {error}") from None
         self._client.loop_start()
@@ -81,8 +83,12 @@ class Witness:
         traceback: TracebackType | None,
     ) -> None:
         with contextlib.suppress(OSError, ValueError, RuntimeError):
-            for topic in sorted(self._retained):
-                self._client.publish(topic, b"", qos=1, retain=True).wait_for_publish(1.0)
+            sent = [
+                self._client.publish(topic, b"", qos=1, retain=True)
+                for topic in sorted(self._retained)
+            ]
+            for each in sent:
+                each.wait_for_publish(_ANSWER_S)
         self._client.disconnect()
         self._client.loop_stop()
         with contextlib.suppress(OSError, ValueError):
@@ -107,41 +113,19 @@ class Witness:
 
     # --- the client -------------------------------------------------------------------------------
 
-    def _build(self, *, is_clean: bool) -> paho.Client:
-        settings = self._settings
-        is_v5 = settings.version == "5"
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            f"{settings.client_id}-witness",
-            clean_session=None if is_v5 else is_clean,
-            protocol=MQTTProtocolVersion.MQTTv5 if is_v5 else MQTTProtocolVersion.MQTTv311,
-        )
+    def _build(self) -> paho.Client:
+        client = client_for(self._settings, f"{self._settings.client_id}-witness", is_clean=False)
         client.reconnect_delay_set(0.1, 0.5)
-        if settings.username is not None:
-            client.username_pw_set(settings.username, settings.password)
-        if settings.is_tls:
-            context = ssl.create_default_context(cafile=settings.ca_file)
-            if settings.cert_file is not None:
-                context.load_cert_chain(settings.cert_file, settings.key_file)
-            client.tls_set_context(context)
-        if not is_clean:
-            client.on_connect = self._on_connect
-            client.on_subscribe = self._on_subscribe
-            client.on_message = self._on_message
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
         return client
-
-    def _start(self, *, is_clean: bool = False) -> dict[str, Any]:
-        if self._settings.version != "5":
-            return {}
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho
-        properties.SessionExpiryInterval = 0 if is_clean else _SESSION_S
-        return {"clean_start": is_clean, "properties": properties}
 
     def _forget_session(self) -> None:
         """Come once more with a clean session, so that the broker keeps nothing for it."""
-        client = self._build(is_clean=True)
-        client.connect(self._settings.host, self._settings.port, 30, **self._start(is_clean=True))
-        end_s = time.monotonic() + 1.0
+        client = client_for(self._settings, f"{self._settings.client_id}-witness", is_clean=True)
+        client.connect(self._settings.host, self._settings.port, 30, **start_of(self._settings))
+        end_s = time.monotonic() + _ANSWER_S
         while not client.is_connected() and time.monotonic() < end_s:
             client.loop(0.05)
         client.disconnect()
@@ -182,3 +166,61 @@ class Witness:
         if is_live and is_first and found.t_rx is not None:
             taken_s = datetime.fromisoformat(found.t_rx).timestamp()
             self.latencies_ms.append((time.time() - taken_s) * 1e3)
+
+
+def client_for(settings: MqttSettings, client_id: str, *, is_clean: bool) -> paho.Client:
+    """Build a plain client of the same broker."""
+    is_v5 = settings.version == "5"
+    client = paho.Client(
+        CallbackAPIVersion.VERSION2,
+        client_id,
+        clean_session=None if is_v5 else is_clean,
+        protocol=MQTTProtocolVersion.MQTTv5 if is_v5 else MQTTProtocolVersion.MQTTv311,
+    )
+    if settings.username is not None:
+        client.username_pw_set(settings.username, settings.password)
+    if settings.is_tls:
+        context = ssl.create_default_context(cafile=settings.ca_file)
+        if settings.cert_file is not None:
+            context.load_cert_chain(settings.cert_file, settings.key_file)
+        client.tls_set_context(context)
+    return client
+
+
+def start_of(settings: MqttSettings, *, session_s: int = 0) -> dict[str, Any]:
+    """Say how a connection begins, where that is no property of the client (MQTT 5)."""
+    if settings.version != "5":
+        return {}
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho
+    properties.SessionExpiryInterval = session_s
+    return {"clean_start": session_s == 0, "properties": properties}
+
+
+def retained(settings: MqttSettings, topic_filter: str) -> dict[str, bytes]:
+    """Look, as somebody does who comes later, at what the broker has kept."""
+    found: dict[str, bytes] = {}
+    news_s = time.monotonic()
+
+    def on_connect(client: paho.Client, *_more: Any) -> None:  # noqa: ANN401 - paho's types
+        client.subscribe(topic_filter, 1)
+
+    def on_message(_client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:  # noqa: ANN401 - paho's types
+        nonlocal news_s
+        news_s = time.monotonic()
+        if message.retain:
+            found[message.topic] = bytes(message.payload)
+
+    client = client_for(settings, f"{settings.client_id}-look", is_clean=True)
+    client.on_connect = on_connect
+    client.on_message = on_message
+    client.connect(settings.host, settings.port, 30, **start_of(settings))
+    begin_s = time.monotonic()
+    while True:
+        client.loop(0.05)
+        now_s = time.monotonic()
+        is_late = now_s - begin_s > (_ANSWER_S if found else _TIMEOUT_S)
+        if is_late and now_s - news_s > _RETAINED_QUIET_S:
+            break
+    client.disconnect()
+    client.loop(0.05)
+    return found
