@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from bdgw.cli.output import EXIT_USAGE, checked_config, print_json, run_until_signal, say
@@ -19,7 +20,7 @@ __all__ = ["prove"]
 _GATEWAY = "bdgw"
 
 
-def prove(  # noqa: PLR0913 - options of a command
+def prove(
     *,
     config: Annotated[
         Path | None,
@@ -40,7 +41,6 @@ def prove(  # noqa: PLR0913 - options of a command
     """Prove on this disk and this broker that nothing is lost: exit 1 when a promise breaks."""
     from bdgw.log import set_up_logging
     from bdgw.prove import DRILLS, Outcome, run_drills, text
-    from bdgw.publish.payload import encode  # noqa: F401 - loaded before anything is measured
 
     names = drill or list(DRILLS)
     unknown = [name for name in names if name not in DRILLS]
@@ -54,7 +54,7 @@ def prove(  # noqa: PLR0913 - options of a command
 
     def tell(outcome: Outcome) -> None:
         if json:
-            print_json(outcome)
+            print_json(msgspec.to_builtins(outcome))
         else:
             typer.echo(text(outcome), nl=False)
 

@@ -49,9 +49,7 @@ async def run(ground: Ground) -> Outcome:
         await on.lives.stop()
         await on.drain()
         if max(notices_s) > stall_s + _GRACE_S:
-            broken.append(
-                f"it took {max(notices_s):.1f} s to notice; {stall_s:g} s are promised"
-            )
+            broken.append(f"it took {max(notices_s):.1f} s to notice; {stall_s:g} s are promised")
         return on.outcome(
             "black-hole",
             n_crashes=life.value("connects") + 1,

@@ -132,7 +132,7 @@ class Disk:
         self._library.sqlite3_vfs_register(self._default, 1)
         self._library.sqlite3_vfs_unregister(ctypes.byref(self._vfs))
 
-    def ack(self, note: Any) -> None:
+    def ack(self, note: object) -> None:
         """Mark in the journal that somebody was told."""
         self.journal.append(Op("ack", note=note))
 

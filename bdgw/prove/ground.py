@@ -17,7 +17,7 @@ from bdgw.errors import UnavailableError
 from bdgw.prove.broker import OwnBroker
 from bdgw.prove.item import read
 from bdgw.prove.life import LifeSpec
-from bdgw.prove.lives import DEFAULT_PROGRAM, Lives
+from bdgw.prove.lives import DEFAULT_PROGRAM, Life, Lives
 from bdgw.prove.proxy import Proxy
 from bdgw.prove.report import Outcome, percentile
 from bdgw.prove.verdict import Verdict
@@ -30,7 +30,9 @@ from bdgw.publish.topics import fix
 __all__ = ["Ground", "Stage", "folder_in", "stage"]
 
 _QUIET_S, _QUICK_QUIET_S = 1.0, 0.4
-_DRAIN_TIMEOUT_S = 300.0
+_DRAIN_TIMEOUT_S = 1800.0
+_PATIENCE_S, _QUICK_PATIENCE_S = 60.0, 10.0
+"""With nothing delivered for so long it is not going to be."""
 _NUMBERS = 1 << 30
 
 
@@ -69,6 +71,8 @@ class Stage:
         self.proxy = proxy
         self.lives = lives
         self._began_s = time.monotonic()
+        self.n_waiting = 0
+        """Entries that did not go out although the broker was there."""
         self.n_stale = 0
         """Devices whose retained latest is not the newest fix."""
         self._number = ground.rng.randrange(1, _NUMBERS)
@@ -105,15 +109,27 @@ class Stage:
         fast = {"history_per_s": 20_000.0, "history_jitter_s": 0.1, **changes}
         life = await self.lives.begin(self.spec(per_s=per_s, n_items=int(per_s / 2), **fast))
         n_items = int(per_s / 2)
-        await self.lives.until(
-            lambda: life.value("taken") == n_items and life.state.get("depth") == 0,
-            "everything is delivered",
-            _DRAIN_TIMEOUT_S,
-        )
+        await self._is_empty(life, n_items)
         await self.quiet()
         await self.lives.stop()
         await self.quiet()
         await self._look_at_latest()
+
+    async def _is_empty(self, life: Life, n_items: int) -> None:
+        """Wait for as long as it goes on."""
+        patience_s = _QUICK_PATIENCE_S if self.ground.is_quick else _PATIENCE_S
+        best, since_s = 1 << 60, time.monotonic()
+
+        def is_over() -> bool:
+            nonlocal best, since_s
+            depth = int(life.state.get("depth", best))
+            if depth < best or life.value("taken") < n_items:
+                best, since_s = min(depth, best), time.monotonic()
+            is_empty = depth == 0 and life.value("taken") == n_items
+            return is_empty or time.monotonic() - since_s > patience_s
+
+        await self.lives.until(is_over, "everything is delivered", _DRAIN_TIMEOUT_S)
+        self.n_waiting = life.value("depth")
 
     async def _look_at_latest(self) -> None:
         """What the broker keeps of each device must be what came last, and of the last life."""
@@ -143,6 +159,8 @@ class Stage:
             broken.append(f"{verdict.n_duplicates} duplicates, {allowed} are allowed")
         if verdict.n_out_of_order:
             broken.append(f"{verdict.n_out_of_order} live items came behind a newer one")
+        if self.n_waiting:
+            broken.append(f"{self.n_waiting} entries still wait although the broker is there")
         if self.n_stale:
             broken.append(f"the retained latest of {self.n_stale} devices is not the newest fix")
         if not verdict.n_accepted:

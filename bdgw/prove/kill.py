@@ -84,9 +84,10 @@ class _Kills:
     def _kind(self, number: int) -> str:
         if self._backlog > _BACKLOG_MAX:
             return "with broker"
-        kinds = ["with broker", "with broker", "no broker"]
+        kinds = ["with broker", "no broker"]
         if self._on.proxy is not None:
             kinds.append("broker lost")
+        kinds.append("with broker")
         # Each at least once, also where there are few.
         return kinds[number] if number < len(kinds) else self._rng.choice(kinds)
 

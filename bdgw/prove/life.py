@@ -18,7 +18,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -266,7 +266,7 @@ def _presence(spec: LifeSpec) -> Presence:
     )
 
 
-def _say(event: str, **fields: Any) -> None:
+def _say(event: str, **fields: object) -> None:
     # One write a line: what a killed process has begun to say is whole, or not there.
     data = msgspec.json.encode({"event": event, "at_s": time.monotonic(), **fields}) + b"\n"
     while data:
@@ -309,7 +309,7 @@ def main(outbox_class: type[DurableOutbox] = DurableOutbox) -> None:
                 status = 0
             finally:
                 if status:
-                    sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]  # an exception is under way
+                    sys.excepthook(*sys.exc_info())
                     sys.stderr.flush()
                 os._exit(status)
         sys.stdin.buffer.readline()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
-from bdgw.prove.ground import Ground, stage
+from bdgw.prove.ground import Ground, Stage, stage
+from bdgw.prove.lives import Life
 from bdgw.prove.report import Outcome
 
 __all__ = ["run"]
@@ -27,10 +28,7 @@ async def run(ground: Ground) -> Outcome:
         spec = on.spec(per_s=per_s, history_jitter_s=0.5, backoff_cap_s=2.0, loop_pause_s=1.0)
         life = await on.lives.begin(spec)
         for _ in range(n_restarts):
-            n_acked = life.value("acked")
-            await on.lives.until(
-                lambda n=n_acked: life.value("acked") > n, "the broker takes items", _BACK_TIMEOUT_S
-            )
+            await _is_acking(on, life)
             await asyncio.sleep(ground.rng.uniform(0.2, 0.6))
             await ground.own_broker.end()
             await asyncio.sleep(ground.rng.uniform(0.2, 1.0 if ground.is_quick else 4.0))
@@ -53,3 +51,10 @@ async def run(ground: Ground) -> Outcome:
             restarts=n_restarts,
             recovery_s=round(max(recoveries_s), 2),
         )
+
+
+async def _is_acking(on: Stage, life: Life) -> None:
+    n_acked = life.value("acked")
+    await on.lives.until(
+        lambda: life.value("acked") > n_acked, "the broker takes items", _BACK_TIMEOUT_S
+    )

@@ -1,4 +1,4 @@
-"""Drill ``power-cut``: what the disk holds after a cut at any instant, unsynced writes lost or torn.
+"""Drill ``power-cut``: what a disk holds after a cut at any instant, unsynced writes torn or lost.
 
 Every write and sync of the real outbox under load is recorded; from that the files are put
 together as a cut may leave them, and opened. A disk that lies about its syncs is not found out.

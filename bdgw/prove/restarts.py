@@ -20,6 +20,7 @@ __all__ = ["run"]
 N_RESTARTS, QUICK_RESTARTS = 500, 6
 _PER_S = 200.0
 _TIMEOUT_S = 60.0
+_HEARD_S, _QUICK_HEARD_S = 30.0, 5.0
 _SETTLE_SHARE = 0.2
 """After so many of them everything must be well again; the others come one on the other."""
 
@@ -145,7 +146,8 @@ class _Restarts:
 
     async def _heard(self) -> None:
         """Wait for commands, no longer than is decent."""
-        lives, end_s = self._on.lives, time.monotonic() + _TIMEOUT_S / 2
+        patience_s = _QUICK_HEARD_S if self._on.ground.is_quick else _HEARD_S
+        lives, end_s = self._on.lives, time.monotonic() + patience_s
         await lives.until(
             lambda: self.pings <= lives.commands or time.monotonic() > end_s, "commands"
         )

@@ -19,6 +19,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 
 from bdgw.errors import UnavailableError
 from bdgw.prove import item
@@ -63,7 +64,12 @@ class Witness:
         try:
             # What a drill that was killed has left there is of no interest.
             self._forget_session()
-            self._client.connect(self._settings.host, self._settings.port, 30, **start_of(self._settings, session_s=_SESSION_S))
+            self._client.connect(
+                self._settings.host,
+                self._settings.port,
+                30,
+                **start_of(self._settings, session_s=_SESSION_S),
+            )
         except (OSError, ValueError) as error:
             raise UnavailableError(f"the broker is not there: {error}") from None
         self._client.loop_start()
@@ -115,7 +121,7 @@ class Witness:
 
     def _build(self) -> paho.Client:
         client = client_for(self._settings, f"{self._settings.client_id}-witness", is_clean=False)
-        client.reconnect_delay_set(0.1, 0.5)
+        client.reconnect_delay_set(1, 1)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
@@ -131,19 +137,33 @@ class Witness:
         client.disconnect()
         client.loop(0.05)
 
-    def _on_connect(self, client: paho.Client, _data: Any, _flags: Any, code: Any, _more: Any) -> None:  # noqa: ANN401 - paho's types
+    def _on_connect(
+        self,
+        client: paho.Client,
+        _data: object,
+        _flags: object,
+        code: ReasonCode,
+        _properties: object,
+    ) -> None:
         if code.is_failure:
             self._refusal = f"the broker refuses: {code}"
             self._is_ready.set()
             return
         client.subscribe([(f"{self._root}/{each}", 1) for each in ("dev/#", "alarm/#", "state/#")])
 
-    def _on_subscribe(self, _client: paho.Client, _data: Any, _id: int, codes: Any, _more: Any) -> None:  # noqa: ANN401 - paho's types
+    def _on_subscribe(
+        self,
+        _client: paho.Client,
+        _data: object,
+        _id: int,
+        codes: list[ReasonCode],
+        _properties: object,
+    ) -> None:
         refused = [str(code) for code in codes if code.is_failure]
         self._refusal = ", ".join(refused) or None
         self._is_ready.set()
 
-    def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:  # noqa: ANN401 - paho's types
+    def _on_message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         topic = message.topic
         if not message.payload:
             return
@@ -154,12 +174,10 @@ class Witness:
         is_live = topic.endswith("/fix") and not topic.endswith("/history/fix")
         if is_live:
             self._retained.add(topic)
-        if message.retain or (found := item.read(message.payload)) is None:
+        if message.retain or (found := item.read(bytes(message.payload))) is None:
             return
         device = topic.split("/")[-2] if is_live else None
-        is_first = self._verdict.arrive(
-            found, live_device=device, is_redelivered=bool(message.dup)
-        )
+        is_first = self._verdict.arrive(found, live_device=device, is_redelivered=bool(message.dup))
         self.last_arrival_s = time.monotonic()
         if self.first_arrival_s is None:
             self.first_arrival_s = self.last_arrival_s
@@ -201,10 +219,10 @@ def retained(settings: MqttSettings, topic_filter: str) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     news_s = time.monotonic()
 
-    def on_connect(client: paho.Client, *_more: Any) -> None:  # noqa: ANN401 - paho's types
+    def on_connect(client: paho.Client, *_more: object) -> None:
         client.subscribe(topic_filter, 1)
 
-    def on_message(_client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:  # noqa: ANN401 - paho's types
+    def on_message(_client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         nonlocal news_s
         news_s = time.monotonic()
         if message.retain:

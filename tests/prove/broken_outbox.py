@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from bdgw.prove import life
-from bdgw.publish.durable_outbox import DurableOutbox
+from bdgw.publish.durable_outbox import ChunkFile, DurableOutbox
+from bdgw.publish.mqtt_settings import MqttSettings
 from bdgw.publish.outbox import Entry
+from bdgw.publish.outbox_book import LanePace
 
 
 class Careless(DurableOutbox):
@@ -19,7 +24,7 @@ class Careless(DurableOutbox):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self.when_safe = self._at_once  # type: ignore[method-assign]
+        self.when_safe = self._at_once
 
     def _at_once(self, entry_id: int, done: Callable[[], None]) -> None:
         done()
@@ -31,7 +36,7 @@ class Forgetful(DurableOutbox):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._really_take = self.take
-        self.take = self._and_forget  # type: ignore[method-assign]
+        self.take = self._and_forget
 
     def _and_forget(self, limit: int) -> list[Entry]:
         taken = self._really_take(limit)
@@ -40,11 +45,31 @@ class Forgetful(DurableOutbox):
         return taken
 
 
-class Repeating(DurableOutbox):
-    """Never marks on the disk what has been acknowledged."""
+class _Unsettled:
+    """A file that never hears what has been acknowledged."""
 
-    def ack(self, entry_id: int) -> None:
-        pass
+    def __init__(self, file: ChunkFile) -> None:
+        self._file = file
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def apply(self, **given: Any) -> list[int]:
+        return self._file.apply(**{**given, "settled": (), "deleted": ()})
+
+
+class Repeating(DurableOutbox):
+    """Does not mark on the disk what has been acknowledged."""
+
+    def open(self, file: ChunkFile) -> None:
+        super().open(_Unsettled(file))
+
+
+class Stuck(DurableOutbox):
+    """Sends nothing of the history."""
+
+    def __init__(self, *, pace: LanePace, **arguments: Any) -> None:
+        super().__init__(pace=msgspec.structs.replace(pace, history_per_s=1e-9), **arguments)
 
 
 class Backward(DurableOutbox):
@@ -53,15 +78,23 @@ class Backward(DurableOutbox):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._really_take = self.take
-        self.take = self._backwards  # type: ignore[method-assign]
+        self.take = self._backwards
 
     def _backwards(self, limit: int) -> list[Entry]:
         return self._really_take(limit)[::-1]
 
 
 BROKEN: dict[str, type[DurableOutbox]] = {
-    each.__name__.lower(): each for each in (Careless, Forgetful, Repeating, Backward)
+    each.__name__.lower(): each for each in (Careless, Forgetful, Repeating, Stuck, Backward)
 }
 
+
+def without_subscriptions(spec: life.LifeSpec) -> MqttSettings:
+    return replace(_settings(spec), subscriptions=())
+
+
 if __name__ == "__main__":
-    life.main(BROKEN[sys.argv[1]])
+    if sys.argv[1] == "deaf":
+        _settings = life._settings
+        life._settings = without_subscriptions
+    life.main(BROKEN.get(sys.argv[1], DurableOutbox))

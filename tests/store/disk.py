@@ -1,4 +1,4 @@
-"""The disk that forgets and fails, as ``bdgw prove`` has it; skips where SQLite cannot be reached."""
+"""The disk that forgets and fails, of ``bdgw prove``; skips where SQLite cannot be reached."""
 
 from __future__ import annotations
 
