@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check fix pytest bench sim clean
+.PHONY: install demo test check fix pytest bench soak sim clean
 
 install: $(STAMP)
 
@@ -35,6 +35,9 @@ fix: install
 
 bench: install
 	$(BIN)/python -m bench
+
+soak: install
+	$(BIN)/python -m bench.soak $(if $(SECONDS),--seconds $(SECONDS))
 
 sim: install
 	$(BIN)/bdgw sim $(ARGS)

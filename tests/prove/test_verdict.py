@@ -45,7 +45,9 @@ def test_first_arrivals_of_a_device_must_ascend(arrived):
     for life, number in arrived:
         verdict.arrive(Item(life, number, None), live_device="a", is_redelivered=False)
         # What came once may come again: that is a duplicate, and no disorder.
-        verdict.arrive(Item(*arrived[0], None), live_device="a", is_redelivered=False)
+        verdict.arrive(
+            Item(arrived[0][0], arrived[0][1], None), live_device="a", is_redelivered=False
+        )
     newest = max
     expected, highest = 0, (0, 0)
     for place in arrived:
