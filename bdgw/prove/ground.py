@@ -34,6 +34,9 @@ _DRAIN_TIMEOUT_S = 1800.0
 _PATIENCE_S, _QUICK_PATIENCE_S = 60.0, 10.0
 """With nothing delivered for so long it is not going to be."""
 _NUMBERS = 1 << 30
+_LATE_S, _LATE_LOOK_S = 60.0, 0.5
+"""nats-server gives a subscriber again what it had not acknowledged when the server died, after
+its ``ack_wait`` of 30 s."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +116,7 @@ class Stage:
         await self.quiet()
         await self.lives.stop()
         await self.quiet()
+        await self.late()
         await self._look_at_latest()
 
     async def _is_empty(self, life: Life, n_items: int) -> None:
@@ -141,6 +145,13 @@ class Stage:
             if not is_newest or found is None or (found.life, found.number) != (life, number):
                 self.n_stale += 1
 
+    async def late(self) -> None:
+        """Where something is missing, wait for what a broker sends again when it thinks of it."""
+        late_s = self.ground.options.get("late_s", _LATE_S)
+        end_s = time.monotonic() + late_s
+        while self.verdict.n_lost() and time.monotonic() < end_s:
+            await asyncio.sleep(_LATE_LOOK_S)
+
     async def quiet(self) -> None:
         """Wait until nothing arrives any more."""
         for_s = _QUICK_QUIET_S if self.ground.is_quick else _QUIET_S
@@ -153,12 +164,13 @@ class Stage:
         verdict, window = self.verdict, self.ground.settings.window
         lost, allowed = verdict.n_lost(), n_crashes * window
         if lost:
-            some = ", ".join(f"{life:x}:{number}" for life, number in list(verdict.lost())[:3])
+            some = ", ".join(map(_place, list(verdict.lost())[:3]))
             broken.append(f"{lost} accepted items have not arrived (life:number {some} …)")
         if verdict.n_duplicates > allowed:
             broken.append(f"{verdict.n_duplicates} duplicates, {allowed} are allowed")
         if verdict.n_out_of_order:
-            broken.append(f"{verdict.n_out_of_order} live items came behind a newer one")
+            some = ", ".join(f"{_place(a)} behind {_place(b)}" for a, b in verdict.disorder)
+            broken.append(f"{verdict.n_out_of_order} live items came behind a newer one ({some} …)")
         if self.n_waiting:
             broken.append(f"{self.n_waiting} entries still wait although the broker is there")
         if self.n_stale:
@@ -228,6 +240,10 @@ def folder_in(state_dir: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _place(place: tuple[int, int]) -> str:
+    return f"{place[0]:x}:{place[1]}"
 
 
 def _text(path: Path | None) -> str | None:

@@ -12,6 +12,7 @@ from bdgw.prove.item import Item
 __all__ = ["Verdict"]
 
 _GROWTH = 4096
+_SAMPLES = 5
 
 
 class Verdict:
@@ -31,6 +32,8 @@ class Verdict:
         self.n_out_of_order = 0
         """On the live lane: items of a device that came behind a newer one, and for the first
         time."""
+        self.disorder: list[tuple[tuple[int, int], tuple[int, int]]] = []
+        """The first of them, and what they came behind."""
         self.latest: dict[str, tuple[int, int]] = {}
         """What came last on the live topic of each device."""
 
@@ -60,12 +63,16 @@ class Verdict:
             self.n_redelivered += 1
         else:
             self.n_duplicates += 1
-        if live_device is not None:
+        # What the broker gives again is late by its own doing.
+        if live_device is not None and not is_redelivered:
             place = (item.life, item.number)
             self.latest[live_device] = place
             if is_first:
-                if place < self._last_live.get(live_device, place):
+                last = self._last_live.get(live_device, place)
+                if place < last:
                     self.n_out_of_order += 1
+                    if len(self.disorder) < _SAMPLES:
+                        self.disorder.append((place, last))
                 else:
                     self._last_live[live_device] = place
         return is_first

@@ -48,11 +48,10 @@ def test_first_arrivals_of_a_device_must_ascend(arrived):
         verdict.arrive(
             Item(arrived[0][0], arrived[0][1], None), live_device="a", is_redelivered=False
         )
-    newest = max
     expected, highest = 0, (0, 0)
     for place in arrived:
         expected += place < highest
-        highest = newest(highest, place)
+        highest = max(highest, place)
     assert verdict.n_out_of_order == expected
 
 
