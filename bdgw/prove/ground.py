@@ -149,7 +149,7 @@ class Stage:
         """Where something is missing, wait for what a broker sends again when it thinks of it."""
         late_s = self.ground.options.get("late_s", _LATE_S)
         end_s = time.monotonic() + late_s
-        while self.verdict.n_lost() and time.monotonic() < end_s:
+        while self.verdict.n_lost() and time.monotonic() < end_s:  # noqa: ASYNC110 - of a thread
             await asyncio.sleep(_LATE_LOOK_S)
 
     async def quiet(self) -> None:

@@ -8,7 +8,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from bdgw.prove import black_hole, disk_full, kill, outage, power_cut, restarts, twin
 from bdgw.prove.broker import Embedded, Mosquitto, OwnBroker
@@ -117,7 +117,8 @@ async def ground_for(
             embedded = EmbeddedBroker(folder, restart_cap_s=_RESTART_CAP_S, rng=rng)
             own = Embedded(await stack.enter_async_context(embedded))
         if own is not None:
-            settings = MqttSettings(url=own.url, client_id=client_id)
+            version: Literal["3.1.1", "5"] = "5" if plan.is_mosquitto else "3.1.1"
+            settings = MqttSettings(url=own.url, client_id=client_id, version=version)
         else:
             assert plan.settings is not None  # noqa: S101 - else there is one of our own
             settings = replace(plan.settings, client_id=client_id, subscriptions=())

@@ -12,7 +12,7 @@ from pathlib import Path
 __all__ = ["SmallDisk", "small_disk"]
 
 _SIZE_BYTES = 8 * 1024 * 1024
-_FREE_BYTES = 768 * 1024
+_FREE_BYTES = 384 * 1024
 
 
 class SmallDisk:
