@@ -37,6 +37,9 @@ def prove(
     ] = False,
     kills: Annotated[int | None, typer.Option(min=1, help="of the drill kill")] = None,
     items: Annotated[int | None, typer.Option(min=1, help="a kill")] = None,
+    restarts: Annotated[
+        int | None, typer.Option(min=1, help="of the drills broker and restarts")
+    ] = None,
 ) -> None:
     """Prove on this disk and this broker that nothing is lost: exit 1 when a promise breaks."""
     from bdgw.log import set_up_logging
@@ -48,7 +51,7 @@ def prove(
         say(f"unknown drill: {', '.join(unknown)}; known: {', '.join(DRILLS)}\n")
         raise typer.Exit(EXIT_USAGE)
     set_up_logging("console", "critical")
-    options = {"kills": kills, "items": items}
+    options = {"kills": kills, "items": items, "restarts": restarts}
     plan = _plan(config, state_dir, is_quick=quick, is_mosquitto=mosquitto, options=options)
     kept: list[bool] = []
 
