@@ -2,8 +2,9 @@
 
 Run as a program: ``kill_child.py LEDGER SOCKET MODE``. A line on stdin begins a life, forked so
 that it begins at once; it connects to the socket and answers requests until somebody kills it. The
-next line buries it, and ``dead`` on stdout follows: before that its process id is nobody else's. MODE ``careless`` answers and sends before the disk has it. Time comes
-with the requests, and each life has a monotonic clock of its own.
+next line buries it, and ``dead`` on stdout follows: until then its process id is nobody else's.
+MODE ``careless`` answers and sends before the disk has it. Time comes with the requests, and each
+life has a monotonic clock of its own.
 """
 
 from __future__ import annotations

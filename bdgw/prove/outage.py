@@ -12,7 +12,7 @@ from bdgw.prove.report import Outcome
 __all__ = ["run"]
 
 N_RESTARTS, QUICK_RESTARTS = 20, 2
-_PER_S, _QUICK_PER_S = 1000.0, 300.0
+_PER_S, _QUICK_PER_S = 1000.0, 500.0
 _BACK_TIMEOUT_S = 90.0
 
 

@@ -83,7 +83,9 @@ async def test_a_full_disk_without_a_mount(tmp_path):
     ],
 )
 async def test_a_drill_finds_a_broken_outbox(tmp_path, name: str, broken: str, said: str):
-    outcome = await drilled(name, tmp_path, broken, late_s=1, **SMALL.get(name, {}))
+    # What is on its way when a broker dies may be nothing: more than once is asked.
+    small = SMALL.get(name, {}) if name != "broker" else {"restarts": 5}
+    outcome = await drilled(name, tmp_path, broken, late_s=1, **small)
     assert not outcome.ok
     assert any(said in each for each in outcome.broken), outcome.broken
 
