@@ -41,7 +41,6 @@ class Life:
         self.events: list[dict[str, Any]] = []
         """All but ``safe`` and ``state``."""
         self.is_connected = False
-        self.has_ended = False
         self.status: int | None = None
         self.born_s = 0.0
 
@@ -210,8 +209,6 @@ class Lives:
                 self.commands.add(said["payload"])
             case "dead":
                 life.status = said["status"]
-            case "end":
-                life.has_ended = True
         life.events.append(said)
 
     def _tail(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
 
 from bdgw.prove.ground import Ground, Stage, stage
@@ -42,8 +43,8 @@ async def run(ground: Ground) -> Outcome:
             )
         )
         await on.lives.until(lambda: life.value("acked") > 0, "items arrive", _TIMEOUT_S)
-        began_s = time.monotonic()
-        fighting = asyncio.create_task(asyncio.to_thread(_fight, on), name="twin")
+        began_s, is_gone = time.monotonic(), threading.Event()
+        fighting = asyncio.create_task(asyncio.to_thread(_fight, on, is_gone), name="twin")
         try:
             await on.lives.until(
                 lambda: any(each["event"] == "alarm" for each in life.events),
@@ -51,7 +52,7 @@ async def run(ground: Ground) -> Outcome:
                 _TIMEOUT_S,
             )
         finally:
-            on.ground.options["twin_is_gone"] = True
+            is_gone.set()
             await fighting
         alarm = next(each for each in life.events if each["event"] == "alarm")
         n_connects = sum(at_s <= alarm["at_s"] for at_s in on.proxy.connect_times_s)
@@ -75,14 +76,13 @@ async def run(ground: Ground) -> Outcome:
         )
 
 
-def _fight(on: Stage) -> None:
+def _fight(on: Stage, is_gone: threading.Event) -> None:
     """Connect with the gateway's id, as often as thrown out."""
-    settings, options = on.ground.settings, on.ground.options
+    settings = on.ground.settings
     client = client_for(settings, settings.client_id, is_clean=True)
-    while not options.get("twin_is_gone"):
+    while not is_gone.wait(0.1):
         with contextlib.suppress(OSError):
             client.connect(settings.host, settings.port, 30, **start_of(settings))
-            while not options.get("twin_is_gone") and client.loop(0.05) == 0:
+            while not is_gone.is_set() and client.loop(0.05) == 0:
                 pass
-        time.sleep(0.1)
     client.disconnect()
