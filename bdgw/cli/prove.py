@@ -53,7 +53,7 @@ def prove(
     set_up_logging("console", "critical")
     options = {"kills": kills, "items": items, "restarts": restarts}
     plan = _plan(config, state_dir, is_quick=quick, is_mosquitto=mosquitto, options=options)
-    kept: list[bool] = []
+    kept: list[bool | None] = []
 
     def tell(outcome: Outcome) -> None:
         if json:
@@ -65,7 +65,10 @@ def prove(
         kept.append(await run_drills(plan, names, tell=tell, say=say, stop=stop))
 
     run_until_signal(serve)
-    if not all(kept):
+    if kept == [None]:
+        say("stopped before the end: not all of it is proved\n")
+        raise typer.Abort
+    if kept != [True]:
         raise typer.Exit(1)
 
 

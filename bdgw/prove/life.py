@@ -41,7 +41,7 @@ _TICK_S = 0.01
 _TELL_S = 0.1
 _BURST_S = 0.05
 """What a late turn of the loop may make up for."""
-_WAITING_MAX = 3000
+_WAITING_MAX = 500
 """With so many live entries waiting, and a broker that is there, the load holds back."""
 _EXPIRY_S = 600
 _PR_SET_PDEATHSIG = 1

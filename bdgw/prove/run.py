@@ -60,10 +60,10 @@ async def run_drills(
     say: Callable[[str], None],
     stop: asyncio.Event | None = None,
     rng: random.Random | None = None,
-) -> bool:
-    """Run drills one after the other; whether every promise was kept, and none left out.
+) -> bool | None:
+    """Run drills one after the other; whether every promise was kept.
 
-    ``stop`` ends it in the middle of whatever it does.
+    ``stop`` ends it in the middle of whatever it does; then nothing is said (None).
 
     Raises:
         UnavailableError: the disk or the broker is not there.
@@ -80,7 +80,7 @@ async def run_drills(
             try:
                 await asyncio.wait((drill, stopping), return_when=asyncio.FIRST_COMPLETED)
                 if not drill.done():
-                    return False
+                    return None
                 outcome = drill.result()
             finally:
                 for task in (drill, stopping):
