@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check fix pytest bench fuzz sim clean
+.PHONY: install demo test check fix pytest bench fuzz soak sim clean
 
 install: $(STAMP)
 
@@ -38,6 +38,9 @@ bench: install
 
 fuzz: install
 	$(BIN)/python -m bench.fuzz --count $(or $(COUNT),20000) --seed $(or $(SEED),0)
+
+soak: install
+	$(BIN)/python -m bench.soak $(if $(SECONDS),--seconds $(SECONDS))
 
 sim: install
 	$(BIN)/bdgw sim $(ARGS)

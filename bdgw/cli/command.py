@@ -23,6 +23,7 @@ from bdgw.cli.output import (
     run_until_signal,
     say,
 )
+from bdgw.cli.prove import prove
 from bdgw.errors import BdgwError, ConfigError, UnavailableError
 
 __all__ = ["main"]
@@ -38,7 +39,7 @@ app = typer.Typer(
 
 app.add_typer(ntrip.app)
 app.add_typer(shortmsg.app)
-for _command in (capture.decode, capture.fixes, capture.replay):
+for _command in (capture.decode, capture.fixes, capture.replay, prove):
     app.command()(_command)
 
 

@@ -102,6 +102,7 @@ class EmbeddedBroker:
         user: str | None = None,
         password: str | None = None,
         max_store_bytes: int = 1024 * 1024 * 1024,
+        restart_cap_s: float = _RESTART_CAP_S,
         rng: random.Random | None = None,
     ) -> None:
         self._dir = state_dir / "broker"
@@ -111,7 +112,7 @@ class EmbeddedBroker:
         self._user = user
         self._password = password
         self._max_store_bytes = max_store_bytes
-        self._backoff = Backoff(_RESTART_FLOOR_S, _RESTART_CAP_S, rng or random.Random())  # noqa: S311 - jitter, no secret
+        self._backoff = Backoff(_RESTART_FLOOR_S, restart_cap_s, rng or random.Random())  # noqa: S311 - jitter, no secret
         self._process: asyncio.subprocess.Process | None = None
         self._log_task: asyncio.Task[None] | None = None
         self._watch_task: asyncio.Task[None] | None = None

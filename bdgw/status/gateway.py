@@ -29,6 +29,7 @@ from bdgw.publish.payload import VERSION, fix_payload, format_posix, sky_fields
 from bdgw.receivers import ListenerSnapshot, ReceiverPool, ReceiverSnapshot
 from bdgw.status.corrections import caster_fields, corrections_fields, source_summary
 from bdgw.status.messages import terminal_summary, terminals_down, terminals_fields
+from bdgw.status.process import process_fields
 from bdgw.status.value import present, rounded
 from bdgw.trusted_time import TimeState
 
@@ -90,6 +91,7 @@ class GatewayStatus:
             "uptime_s": round(self._monotonic_s() - self._started_s, 3),
             "is_healthy": not self.failures(),
             "failures": self.failures(),
+            "process": process_fields(),
             "clock": self._clock(),
             "mqtt": self._mqtt(),
             "outbox": present(
