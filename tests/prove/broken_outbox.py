@@ -6,6 +6,7 @@ Run as a program: ``broken_outbox.py NAME``, in the place of ``bdgw.prove.life``
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,7 @@ import msgspec
 from bdgw.prove import life
 from bdgw.publish.durable_outbox import DurableOutbox
 from bdgw.publish.mqtt_settings import MqttSettings
-from bdgw.publish.outbox import Entry
+from bdgw.publish.outbox import Entry, Lane
 from bdgw.publish.outbox_disk import ChunkFile
 from bdgw.publish.outbox_pace import LanePace
 
@@ -73,6 +74,9 @@ class Stuck(DurableOutbox):
         super().__init__(pace=msgspec.structs.replace(pace, history_per_s=1e-9), **arguments)
 
 
+_NO_NEWER_S = 2.0
+
+
 class Backward(DurableOutbox):
     """Sends the newest first."""
 
@@ -80,9 +84,25 @@ class Backward(DurableOutbox):
         super().__init__(**arguments)
         self._really_take = self.take
         self.take = self._backwards
+        self._late: dict[str, tuple[Entry, float]] = {}
 
     def _backwards(self, limit: int) -> list[Entry]:
-        return self._really_take(limit)[::-1]
+        """Hand out every second live fix of a device before the one that came before it."""
+        now_s = time.monotonic()
+        out: list[Entry] = []
+        for entry in self._really_take(limit):
+            key = entry.supersede_key
+            if entry.lane is not Lane.LIVE or key is None:
+                out.append(entry)
+            elif key in self._late:
+                out += (entry, self._late.pop(key)[0])
+            else:
+                self._late[key] = entry, now_s
+        for key, (entry, since_s) in list(self._late.items()):
+            if now_s - since_s > _NO_NEWER_S:
+                del self._late[key]
+                out.append(entry)
+        return out
 
 
 BROKEN: dict[str, type[DurableOutbox]] = {
