@@ -1,0 +1,107 @@
+"""Double differences without a reference satellite.
+
+The clock of each group is eliminated by subtracting the weighted mean of the group. That gives the
+same normal equations as double differences against any reference with their full covariance
+(elimination of nuisance parameters), needs no inverse, and knows no change of reference.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from bdgw.rtcm.lock import FloatArray
+from bdgw.rtcm.observation import BoolArray, IntArray
+
+__all__ = ["Groups", "RangeSolution", "groups_of", "solve_ranges"]
+
+_FEWEST = 4
+
+
+class Groups(NamedTuple):
+    """Membership (n_groups, n) of 0 and 1."""
+
+    member: FloatArray
+
+    def centred(self, weight: FloatArray, column: FloatArray) -> FloatArray:
+        """Take the weighted mean of each group off a column (n,) or columns (n, k)."""
+        total = np.maximum(self.member @ weight, 1e-12)
+        if column.ndim == 1:
+            return column - ((self.member @ (weight * column)) / total) @ self.member
+        mean = (self.member @ (weight[:, None] * column)) / total[:, None]
+        return column - self.member.T @ mean
+
+    def information(self, weight: FloatArray) -> FloatArray:
+        """Give the weight matrix (n, n) of the single differences with the clocks eliminated."""
+        scaled = self.member * weight
+        total = np.maximum(scaled.sum(axis=1), 1e-12)
+        return np.diag(weight) - scaled.T @ (scaled / total[:, None])
+
+    def n_clocks(self, weight: FloatArray) -> int:
+        """Count the groups that have any weight."""
+        return int(np.count_nonzero(self.member @ weight))
+
+
+def groups_of(group: IntArray) -> Groups:
+    """Sort pairs into their groups."""
+    return Groups((np.unique(group)[:, None] == group).astype(np.float64))
+
+
+class RangeSolution(NamedTuple):
+    """The rover by code alone: the step from where it was thought to be, its covariance (3, 3),
+    which codes were used, and the mean square of the residuals in variances.
+    """
+
+    step_m: FloatArray
+    covariance: FloatArray
+    used: BoolArray
+    chi2: float
+    n_left: int
+
+
+def solve_ranges(
+    design: FloatArray,
+    value_m: FloatArray,
+    weight: FloatArray,
+    groups: Groups,
+    *,
+    limit: float,
+    max_excluded: int,
+) -> RangeSolution | None:
+    """Solve position and clocks by weighted least squares; what contradicts is excluded.
+
+    The worst value is taken out as long as it is more than ``limit`` standard deviations off
+    what the others say. None where too few are left, or they still disagree.
+    """
+    weight = np.where(np.isfinite(value_m), weight, 0.0)
+    value_m = np.where(weight > 0.0, value_m, 0.0)
+    for _ in range(max_excluded + 1):
+        used = weight > 0.0
+        n_left = int(used.sum()) - groups.n_clocks(weight) - 3
+        if n_left < 0:
+            return None
+        centred = groups.centred(weight, design)
+        weighted = centred * weight[:, None]
+        try:
+            inverse = np.linalg.inv(centred.T @ weighted)
+        except np.linalg.LinAlgError:
+            return None
+        step_m = inverse @ (weighted.T @ value_m)
+        off = groups.centred(weight, value_m - design @ step_m) * np.sqrt(weight)
+        if not np.isfinite(off).all():
+            return None
+        if n_left == 0:
+            return RangeSolution(step_m, inverse, used, 0.0, 0)
+        # The residual of a value is smaller than its error by its own part in the solution.
+        total = np.maximum(groups.member @ weight, 1e-12)
+        share = (weight / (groups.member.T @ total)) + weight * np.einsum(
+            "ij,jk,ik->i", centred, inverse, centred
+        )
+        size = np.abs(off) / np.sqrt(np.clip(1.0 - share, 0.02, 1.0))
+        worst = int(np.argmax(size))
+        if size[worst] <= limit:
+            return RangeSolution(step_m, inverse, used, float(off @ off) / n_left, n_left)
+        weight = weight.copy()
+        weight[worst] = 0.0
+    return None

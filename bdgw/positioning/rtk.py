@@ -1,0 +1,311 @@
+"""Rover against base, epoch by epoch: codes, float, whole numbers, and what may be said.
+
+The order of an epoch: pairs; codes alone with exclusion; slips; float filter; whole numbers; the
+gate; agreement with the epochs before. Each step may end it with what the step before gave.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from bdgw.model import FixKind
+from bdgw.positioning.ambiguity import AmbiguityFilter, FloatSolution
+from bdgw.positioning.constellation import Constellation
+from bdgw.positioning.double_difference import Groups, RangeSolution, groups_of, solve_ranges
+from bdgw.positioning.fix_gate import Evidence, examine
+from bdgw.positioning.geometry import Place, place_of
+from bdgw.positioning.integers import Resolved, Resolver
+from bdgw.positioning.observation import ObservationEpoch
+from bdgw.positioning.pairing import Pairs, Weights, pair, weights_of
+from bdgw.positioning.slip import SlipDetector
+from bdgw.positioning.solution import Solution, accuracy_of
+from bdgw.rtcm.lock import FloatArray
+from bdgw.rtcm.observation import BoolArray, IntArray
+
+__all__ = ["Rtk", "RtkOptions"]
+
+_CODE_LIMIT = 4.5
+_CODE_EXCLUDED = 12
+_FAR_M = 10.0
+_FEWEST_PAIRS = 5
+_RATIO = 3.0
+_STRONG_REDUNDANCY = 10
+_FIX_SIGMA_M = 0.03
+
+
+class RtkOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """``fix_mask_rad`` is the lowest elevation of phases that are fixed."""
+
+    mask_rad: float = math.radians(15.0)
+    fix_mask_rad: float = math.radians(15.0)
+    is_static: bool = False
+    memory_s: float = 300.0
+    gap_s: float = 20.0
+    new_s: float = 20.0
+    n_weak_epochs: int = 10
+
+
+class _Prepared(NamedTuple):
+    place: Place
+    pairs: Pairs
+    weights: Weights
+    groups: Groups
+    ranges: RangeSolution
+    age_s: float
+
+
+class Rtk:
+    """The memory of one rover against one base."""
+
+    def __init__(self, options: RtkOptions) -> None:
+        self._options = options
+        self._filter = AmbiguityFilter(memory_s=options.memory_s, gap_s=options.gap_s)
+        self._slips = SlipDetector()
+        self._resolver = Resolver()
+        self._agreed = _Agreement()
+        self._last_s: float | None = None
+        self._last_base_ns: int | None = None
+        self._anchor: Place | None = None
+        self.trace: dict[str, object] = {}
+
+    def reset(self) -> None:
+        """Begin anew, as after a jump of time or another base."""
+        self._filter.reset()
+        self._slips.reset()
+        self._agreed.reset()
+        self._last_s = self._last_base_ns = self._anchor = None
+
+    def solve(
+        self,
+        rover: ObservationEpoch,
+        base: ObservationEpoch,
+        constellation: Constellation,
+        near: Place,
+        base_place: Place,
+    ) -> Solution | None:
+        """Solve an epoch with the rover within 100 m of ``near``; None where no code solution."""
+        prepared = self._prepare(rover, base, constellation, near, base_place)
+        if prepared is None:
+            return None
+        coded = _solution(
+            rover.t_gpst_ns,
+            FixKind.DGNSS,
+            prepared,
+            prepared.ranges.step_m,
+            prepared.ranges.covariance * max(1.0, prepared.ranges.chi2),
+            len(np.unique(prepared.pairs.satellite)),
+        )
+        t_s = rover.t_gpst_ns * 1e-9
+        elapsed_s = 0.0 if self._last_s is None else t_s - self._last_s
+        self._last_s = t_s
+        floating, allowed = self._float(t_s, elapsed_s, prepared, base.t_gpst_ns)
+        if floating is None:
+            return coded
+        covariance = floating.covariance[:3, :3]
+        n_satellites = len(np.unique(prepared.pairs.satellite[prepared.weights.phase > 0.0]))
+        as_float = _solution(
+            rover.t_gpst_ns, FixKind.RTK_FLOAT, prepared, floating.step_m, covariance, n_satellites
+        )
+        return self._fix(as_float, floating, prepared, allowed)
+
+    def _prepare(
+        self,
+        rover: ObservationEpoch,
+        base: ObservationEpoch,
+        constellation: Constellation,
+        near: Place,
+        base_place: Place,
+    ) -> _Prepared | None:
+        """Pair, weigh and solve the codes; what contradicts is taken out of the pairs."""
+        age_s = abs(rover.t_gpst_ns - base.t_gpst_ns) * 1e-9
+        place = self._anchor if self._options.is_static and self._anchor else near
+        for _ in range(3):
+            pairs = pair(
+                rover, base, constellation, place, base_place, self._options.mask_rad
+            )
+            if len(pairs.key) < _FEWEST_PAIRS:
+                return None
+            baseline_m = float(np.linalg.norm(place.ecef_m - base_place.ecef_m))
+            weights = weights_of(pairs, age_s=age_s, baseline_m=baseline_m)
+            groups = groups_of(pairs.group)
+            ranges = solve_ranges(
+                pairs.design,
+                pairs.code_m,
+                weights.code,
+                groups,
+                limit=_CODE_LIMIT,
+                max_excluded=_CODE_EXCLUDED,
+            )
+            if ranges is None:
+                return None
+            if float(np.linalg.norm(ranges.step_m)) < _FAR_M:
+                break
+            place = place_of(place.ecef_m + ranges.step_m)
+        if self._options.is_static and self._anchor is None:
+            self._anchor = place
+        # A satellite none of whose codes is believed is not believed in its phases.
+        believed = np.unique(pairs.satellite[ranges.used])
+        phase = np.where(np.isin(pairs.satellite, believed), weights.phase, 0.0)
+        code = np.where(ranges.used, weights.code, 0.0)
+        return _Prepared(place, pairs, Weights(code, phase), groups, ranges, age_s)
+
+    def _float(
+        self, t_s: float, elapsed_s: float, prepared: _Prepared, base_ns: int
+    ) -> tuple[FloatSolution | None, BoolArray]:
+        """Take the epoch into the filter and solve it; give the pairs that may be fixed too."""
+        pairs, weights, groups = prepared.pairs, prepared.weights, prepared.groups
+        slipped = self._slips.find(t_s, pairs, elapsed_s)
+        has_phase = weights.phase > 0.0
+        place = self._filter.begin(t_s, elapsed_s, pairs.key, pairs.group, slipped | ~has_phase)
+        is_repeated = base_ns == self._last_base_ns
+        self._last_base_ns = base_ns
+        known = self._filter.snapshot()
+        matrix, vector = _normal(pairs, weights, groups)
+        self._filter.add(place, matrix, vector)
+        solution = self._filter.solve(place, weights.phase)
+        is_first = elapsed_s == 0.0
+        # Multipath changes slowly: of an epoch soon after another only a part is new. With the
+        # base's epoch of before nothing is, as its noise is in already.
+        part = 0.0 if is_repeated else min(1.0, elapsed_s / self._options.new_s)
+        if not is_first:
+            self._filter.restore(known)
+            self._filter.add(place, part * matrix, part * vector)
+        if not self._options.is_static:
+            self._filter.free_position()
+        allowed = (
+            has_phase
+            & ~pairs.is_glonass
+            & ~pairs.is_half_cycle
+            & (pairs.elevation_rad >= self._options.fix_mask_rad)
+        )
+        return solution, allowed
+
+    def _fix(
+        self,
+        as_float: Solution,
+        floating: FloatSolution,
+        prepared: _Prepared,
+        allowed: BoolArray,
+    ) -> Solution:
+        pairs = prepared.pairs
+        worth = pairs.elevation_rad
+        resolved = self._resolver.resolve(
+            floating, pairs.key, pairs.wavelength_m, worth, allowed
+        )
+        if resolved is None:
+            self._agreed.fail()
+            return _with_reason(as_float, "too few or too imprecise ambiguities")
+        as_float = msgspec.structs.replace(as_float, ratio=resolved.ratio)
+        if resolved.ratio < _RATIO:
+            self._agreed.fail()
+            return _with_reason(as_float, "ratio")
+        evidence = examine(
+            resolved,
+            floating.step_m,
+            floating.covariance[:3, :3],
+            pairs,
+            prepared.weights,
+            prepared.groups,
+            allowed,
+        )
+        if evidence is None or evidence.refusal is not None:
+            self._agreed.fail()
+            return _with_reason(as_float, evidence.refusal if evidence else "no position")
+        return self._publish(as_float, resolved, evidence, prepared)
+
+    def _publish(
+        self, as_float: Solution, resolved: Resolved, evidence: Evidence, prepared: _Prepared
+    ) -> Solution:
+        pairs = prepared.pairs
+        n_agreed = self._agreed.add(pairs.key, pairs.group, evidence)
+        needed = 1 if evidence.redundancy >= _STRONG_REDUNDANCY else self._options.n_weak_epochs
+        if n_agreed == 0:
+            return _with_reason(as_float, "other whole numbers than before")
+        if n_agreed < needed:
+            return _with_reason(as_float, "not yet proven")
+        fixed = _solution(
+            as_float.t_gpst_ns,
+            FixKind.RTK_FIXED,
+            prepared,
+            evidence.step_m,
+            evidence.covariance,
+            len(np.unique(pairs.satellite[evidence.used])),
+        )
+        if math.hypot(fixed.acc_h_m or 0.0, fixed.acc_v_m or 0.0) > 3.0 * _FIX_SIGMA_M:
+            return _with_reason(as_float, "fixed, but imprecise")
+        return msgspec.structs.replace(
+            fixed,
+            ratio=resolved.ratio,
+            residual_m=evidence.residual_m,
+            n_fixed=int(evidence.used.sum()),
+        )
+
+
+class _Agreement:
+    """Whether the whole numbers of an epoch are those of the epochs before."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self._key = np.zeros(0, dtype=np.int64)
+        self._cycles = np.zeros(0, dtype=np.int64)
+        self._n = 0
+
+    def fail(self) -> None:
+        """Count an epoch without a set: what follows must prove itself again."""
+        self._n = 0
+
+    def add(self, key: IntArray, group: IntArray, evidence: Evidence) -> int:
+        """Take a set; give how many epochs in a row it has agreed, 0 where it does not."""
+        self._n += 1
+        used = evidence.used
+        self._key, self._cycles = key[used], evidence.cycles[used]
+        return self._n
+
+
+def _normal(pairs: Pairs, weights: Weights, groups: Groups) -> tuple[FloatArray, FloatArray]:
+    """Give the normal equations of an epoch over position and ambiguities."""
+    n = len(pairs.key)
+    phase_m = np.where(weights.phase > 0.0, pairs.phase_m, 0.0)
+    code_design = groups.centred(weights.code, pairs.design) * weights.code[:, None]
+    of_phase = groups.information(weights.phase)
+    across = of_phase @ pairs.design
+    matrix = np.empty((3 + n, 3 + n))
+    matrix[:3, :3] = code_design.T @ pairs.design + across.T @ pairs.design
+    matrix[:3, 3:] = across.T
+    matrix[3:, :3] = across
+    matrix[3:, 3:] = of_phase
+    vector = np.concatenate(
+        (code_design.T @ pairs.code_m + across.T @ phase_m, of_phase @ phase_m)
+    )
+    return matrix, vector
+
+
+def _solution(
+    t_gpst_ns: int,
+    kind: FixKind,
+    prepared: _Prepared,
+    step_m: FloatArray,
+    covariance: FloatArray,
+    n_satellites: int,
+) -> Solution:
+    x, y, z = (prepared.place.ecef_m + step_m).tolist()
+    acc_h_m, acc_v_m = accuracy_of(prepared.place, covariance)
+    return Solution(
+        t_gpst_ns=t_gpst_ns,
+        kind=kind,
+        ecef_m=(x, y, z),
+        acc_h_m=acc_h_m,
+        acc_v_m=acc_v_m,
+        sats_used=n_satellites,
+        age_s=prepared.age_s,
+    )
+
+
+def _with_reason(solution: Solution, why: str) -> Solution:
+    return msgspec.structs.replace(solution, why=why)
