@@ -19,6 +19,7 @@ from bdgw.model import FixKind
 from bdgw.positioning.atmosphere import Klobuchar
 from bdgw.positioning.engine import EngineOptions, RtkEngine
 from bdgw.positioning.ephemeris import Orbit
+from bdgw.positioning.geometry import place_of
 from bdgw.positioning.observation import ObservationEpoch
 from bdgw.positioning.solution import Solution
 from bdgw.rinex.navigation import read_navigation
@@ -27,6 +28,7 @@ from bdgw.timescale import format_utc
 
 __all__ = ["Recording", "Summary", "fix_line", "read_recording", "solutions"]
 
+_SAME_INSTANT_NS = 50_000_000
 _WRONG_M = 0.1
 _BEYOND_M = 0.05
 _SIGMAS = 3.0
@@ -59,9 +61,19 @@ def _read_rinex(text: str) -> Recording:
     if "CRINEX" in lines[0] or lines[0][20:21] == "O":
         header = ObservationHeader()
         epochs = list(read_observations(lines, header))
-        return Recording(epochs=epochs, position_m=header.approx_m)
+        return Recording(epochs=epochs, position_m=_antenna_m(header))
     found = read_navigation(lines)
     return Recording(orbits=found.orbits, ion_gps=found.ion_gps, ion_bds=found.ion_bds)
+
+
+def _antenna_m(header: ObservationHeader) -> Ecef | None:
+    """Give the antenna reference point: the marker's position and the antenna over it."""
+    if header.approx_m is None:
+        return None
+    up, east, north = header.antenna_hen_m
+    place = place_of(header.approx_m)
+    x, y, z = (place.ecef_m + place.to_enu.T @ (east, north, up)).tolist()
+    return x, y, z
 
 
 def solutions(
@@ -78,8 +90,26 @@ def solutions(
         engine.ionosphere = engine.ionosphere._replace(
             gps=engine.ionosphere.gps or one.ion_gps, bds=engine.ionosphere.bds or one.ion_bds
         )
-    for epoch in rover.epochs:
-        yield engine.solve(epoch)
+    if base is not None and base.position_m is not None:
+        engine.set_base(base.position_m)
+    for epoch, of_base in in_step(rover.epochs, base.epochs if base else []):
+        yield engine.solve(epoch, of_base)
+
+
+def in_step(
+    rover: Iterable[ObservationEpoch], base: Iterable[ObservationEpoch]
+) -> Iterator[tuple[ObservationEpoch, ObservationEpoch | None]]:
+    """Give each epoch of the rover with the newest one of the base that is not later.
+
+    Receivers steer their clocks to a few milliseconds, so up to 50 ms later is the same instant.
+    """
+    waiting = iter(base)
+    newest: ObservationEpoch | None = None
+    following = next(waiting, None)
+    for epoch in rover:
+        while following is not None and following.t_gpst_ns <= epoch.t_gpst_ns + _SAME_INSTANT_NS:
+            newest, following = following, next(waiting, None)
+        yield epoch, newest
 
 
 def fix_line(solution: Solution, reference_m: Ecef | None) -> dict[str, Any]:

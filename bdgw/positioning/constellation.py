@@ -37,6 +37,10 @@ class SatelliteStates(NamedTuple):
     clock_s: FloatArray
     clock_rate_s_s: FloatArray
 
+    def head(self, n: int) -> SatelliteStates:
+        """Give the first rows."""
+        return SatelliteStates(*(column[:n] for column in self))
+
 
 class Constellation:
     """The chosen sets as tables; ``states`` computes from them."""

@@ -141,9 +141,9 @@ def search(reduced: Decorrelated, first: int, *, max_nodes: int = 4000) -> Integ
                 k -= 1
                 row = k + 1
                 # Conditional shift of all that come later by what was chosen here.
-                shift[k, : k + 1] = shift[row, : k + 1] + (chosen[row] - centre[row]) * lower[
-                    row, : k + 1
-                ]
+                shift[k, : k + 1] = (
+                    shift[row, : k + 1] + (chosen[row] - centre[row]) * lower[row, : k + 1]
+                )
                 centre[k] = zs[k] + shift.item(k, k)
                 chosen[k] = float(round(centre[k]))
                 off = centre[k] - chosen[k]

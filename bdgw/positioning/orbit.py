@@ -30,7 +30,27 @@ _MU_CGCS2000 = 3.986004418e14
 _SIN_5, _COS_5 = math.sin(math.radians(-5.0)), math.cos(math.radians(-5.0))
 _ITERATIONS = 12
 _NEAR_RAD = 1e-14
-_COLUMNS = ["toe_s", "a0_s", "a1_s_s", "a2_s_s2", "sqrt_a", "e", "m0_rad", "delta_n_rad_s", "omega0_rad", "omega_dot_rad_s", "i0_rad", "idot_rad_s", "omega_rad", "crs_m", "crc_m", "cuc_rad", "cus_rad", "cic_rad", "cis_rad"]
+_COLUMNS = [
+    "toe_s",
+    "a0_s",
+    "a1_s_s",
+    "a2_s_s2",
+    "sqrt_a",
+    "e",
+    "m0_rad",
+    "delta_n_rad_s",
+    "omega0_rad",
+    "omega_dot_rad_s",
+    "i0_rad",
+    "idot_rad_s",
+    "omega_rad",
+    "crs_m",
+    "crc_m",
+    "cuc_rad",
+    "cus_rad",
+    "cic_rad",
+    "cis_rad",
+]
 
 
 class KeplerTable:

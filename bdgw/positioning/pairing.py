@@ -15,6 +15,7 @@ import numpy as np
 from bdgw.positioning.atmosphere import saastamoinen_m
 from bdgw.positioning.constellation import Constellation
 from bdgw.positioning.geometry import Place, view_from
+from bdgw.positioning.ionosphere import L1_HZ, Ionosphere, delay_on_l1_m
 from bdgw.positioning.observation import ObservationEpoch
 from bdgw.positioning.satellite import (
     BDS,
@@ -25,6 +26,7 @@ from bdgw.positioning.satellite import (
     is_bds_two,
 )
 from bdgw.positioning.single_point import cells_once
+from bdgw.positioning.velocity import satellite_rate_m_s
 from bdgw.rtcm.lock import FloatArray
 from bdgw.rtcm.observation import SPEED_OF_LIGHT_M_S, BoolArray, IntArray
 
@@ -52,6 +54,8 @@ class Pairs(NamedTuple):
     rover at its place), satellite clocks and troposphere; a phase may be NaN. ``signals`` names
     both signals, so that a change of one is seen. ``design`` (n, 3) is their derivative by the
     rover's position.
+    ``base_phase_m`` is the base's phase alone, less geometry, clock and atmosphere; ``rate_m_s`` the
+    rover's Doppler less what the satellite does: both hold what the receiver does, and its clock.
     """
 
     key: IntArray
@@ -69,6 +73,8 @@ class Pairs(NamedTuple):
     base_slipped: BoolArray
     is_half_cycle: BoolArray
     is_glonass: BoolArray
+    base_phase_m: FloatArray
+    rate_m_s: FloatArray
 
     def taken(self, index: IntArray | BoolArray) -> Pairs:
         """Give some of the pairs."""
@@ -94,6 +100,7 @@ def pair(
     rover_place: Place,
     base_place: Place,
     mask_rad: float,
+    ionosphere: Ionosphere,
 ) -> Pairs:
     """Bring two epochs together; satellites below the mask or without orbit are left out."""
     at_rover, at_base = _common(rover, base)
@@ -109,10 +116,10 @@ def pair(
     there = view_from(base_place, states.position_m[n:])
     known = np.isfinite(here.range_m) & np.isfinite(there.range_m)
     is_up = known & (here.elevation_rad >= mask_rad) & (there.elevation_rad >= mask_rad / 2.0)
-    model_m = here.range_m - there.range_m
-    model_m += saastamoinen_m(rover_place.lat_rad, rover_place.height_m, here.elevation_rad)
-    model_m -= saastamoinen_m(base_place.lat_rad, base_place.height_m, there.elevation_rad)
-    model_m -= SPEED_OF_LIGHT_M_S * (states.clock_s[:n] - states.clock_s[n:])
+    here_m = here.range_m - SPEED_OF_LIGHT_M_S * states.clock_s[:n]
+    here_m += saastamoinen_m(rover_place.lat_rad, rover_place.height_m, here.elevation_rad)
+    there_m = there.range_m - SPEED_OF_LIGHT_M_S * states.clock_s[n:]
+    there_m += saastamoinen_m(base_place.lat_rad, base_place.height_m, there.elevation_rad)
     keep = is_up[index]
     if not keep.all():
         at_rover, at_base, index = at_rover[keep], at_base[keep], index[keep]
@@ -121,15 +128,28 @@ def pair(
     wavelength_m = SPEED_OF_LIGHT_M_S / rover.frequency_hz[at_rover]
     system = satellite // N_SYSTEM_SATELLITES
     group = (system * 2 + (_IS_BDS_TWO[satellite])) * _BANDS + band
-    off_m = model_m[index]
+    is_bds = names // N_SYSTEM_SATELLITES == BDS
+    ion_m = []
+    for place, view, t_gpst_ns in (
+        (rover_place, here, rover.t_gpst_ns),
+        (base_place, there, base.t_gpst_ns),
+    ):
+        up = np.maximum(np.nan_to_num(view.elevation_rad), 0.05)
+        delay_m, _ = delay_on_l1_m(
+            ionosphere, place, np.nan_to_num(view.azimuth_rad), up, t_gpst_ns, is_bds
+        )
+        ion_m.append(delay_m)
+    gamma = (wavelength_m * (L1_HZ / SPEED_OF_LIGHT_M_S)) ** 2
+    off_m = (here_m - there_m)[index]
+    bent_m = (ion_m[0] - ion_m[1])[index] * gamma
     cycles = rover.phase_cycles[at_rover] - base.phase_cycles[at_base]
     return Pairs(
         key=satellite * _BANDS + band,
         satellite=satellite,
         group=group,
         wavelength_m=wavelength_m,
-        code_m=rover.pseudorange_m[at_rover] - base.pseudorange_m[at_base] - off_m,
-        phase_m=cycles * wavelength_m - off_m,
+        code_m=rover.pseudorange_m[at_rover] - base.pseudorange_m[at_base] - off_m - bent_m,
+        phase_m=cycles * wavelength_m - off_m + bent_m,
         design=-here.direction[index],
         elevation_rad=here.elevation_rad[index],
         signals=rover.signal[at_rover] * 512 + base.signal[at_base],
@@ -139,6 +159,11 @@ def pair(
         base_slipped=base.has_slipped[at_base],
         is_half_cycle=rover.is_half_cycle[at_rover] | base.is_half_cycle[at_base],
         is_glonass=system == GLONASS,
+        base_phase_m=base.phase_cycles[at_base] * wavelength_m
+        - there_m[index]
+        + ion_m[1][index] * gamma,
+        rate_m_s=-rover.doppler_hz[at_rover] * wavelength_m
+        - satellite_rate_m_s(rover_place, states.head(n), here)[index],
     )
 
 

@@ -13,18 +13,22 @@ import msgspec
 import numpy as np
 
 from bdgw.model import FixKind
+from bdgw.positioning.agreement import Agreement
 from bdgw.positioning.ambiguity import AmbiguityFilter, FloatSolution
+from bdgw.positioning.base_watch import BaseWatch
 from bdgw.positioning.constellation import Constellation
 from bdgw.positioning.double_difference import Groups, RangeSolution, groups_of, solve_ranges
 from bdgw.positioning.fix_gate import Evidence, examine
 from bdgw.positioning.geometry import Place, place_of
 from bdgw.positioning.integers import Resolved, Resolver
+from bdgw.positioning.ionosphere import Ionosphere
 from bdgw.positioning.observation import ObservationEpoch
 from bdgw.positioning.pairing import Pairs, Weights, pair, weights_of
 from bdgw.positioning.slip import SlipDetector
-from bdgw.positioning.solution import Solution, accuracy_of
+from bdgw.positioning.solution import Solution, accuracy_of, velocity_of
+from bdgw.positioning.velocity import solve_velocity
 from bdgw.rtcm.lock import FloatArray
-from bdgw.rtcm.observation import BoolArray, IntArray
+from bdgw.rtcm.observation import BoolArray
 
 __all__ = ["Rtk", "RtkOptions"]
 
@@ -55,22 +59,23 @@ class _Prepared(NamedTuple):
     weights: Weights
     groups: Groups
     ranges: RangeSolution
+    velocity_m_s: FloatArray | None
     age_s: float
 
 
 class Rtk:
     """The memory of one rover against one base."""
 
-    def __init__(self, options: RtkOptions) -> None:
+    def __init__(self, options: RtkOptions, watch: BaseWatch) -> None:
         self._options = options
         self._filter = AmbiguityFilter(memory_s=options.memory_s, gap_s=options.gap_s)
         self._slips = SlipDetector()
         self._resolver = Resolver()
-        self._agreed = _Agreement()
+        self._agreed = Agreement(n_after_conflict=options.n_weak_epochs)
+        self._watch = watch
         self._last_s: float | None = None
         self._last_base_ns: int | None = None
         self._anchor: Place | None = None
-        self.trace: dict[str, object] = {}
 
     def reset(self) -> None:
         """Begin anew, as after a jump of time or another base."""
@@ -86,9 +91,10 @@ class Rtk:
         constellation: Constellation,
         near: Place,
         base_place: Place,
+        ionosphere: Ionosphere,
     ) -> Solution | None:
         """Solve an epoch with the rover within 100 m of ``near``; None where no code solution."""
-        prepared = self._prepare(rover, base, constellation, near, base_place)
+        prepared = self._prepare(rover, base, constellation, near, base_place, ionosphere)
         if prepared is None:
             return None
         coded = _solution(
@@ -99,6 +105,10 @@ class Rtk:
             prepared.ranges.covariance * max(1.0, prepared.ranges.chi2),
             len(np.unique(prepared.pairs.satellite)),
         )
+        if base.t_gpst_ns != self._last_base_ns and self._watch.see(
+            base.t_gpst_ns * 1e-9, prepared.pairs
+        ):
+            self.reset()
         t_s = rover.t_gpst_ns * 1e-9
         elapsed_s = 0.0 if self._last_s is None else t_s - self._last_s
         self._last_s = t_s
@@ -119,13 +129,14 @@ class Rtk:
         constellation: Constellation,
         near: Place,
         base_place: Place,
+        ionosphere: Ionosphere,
     ) -> _Prepared | None:
         """Pair, weigh and solve the codes; what contradicts is taken out of the pairs."""
         age_s = abs(rover.t_gpst_ns - base.t_gpst_ns) * 1e-9
         place = self._anchor if self._options.is_static and self._anchor else near
         for _ in range(3):
             pairs = pair(
-                rover, base, constellation, place, base_place, self._options.mask_rad
+                rover, base, constellation, place, base_place, self._options.mask_rad, ionosphere
             )
             if len(pairs.key) < _FEWEST_PAIRS:
                 return None
@@ -151,7 +162,8 @@ class Rtk:
         believed = np.unique(pairs.satellite[ranges.used])
         phase = np.where(np.isin(pairs.satellite, believed), weights.phase, 0.0)
         code = np.where(ranges.used, weights.code, 0.0)
-        return _Prepared(place, pairs, Weights(code, phase), groups, ranges, age_s)
+        velocity_m_s = solve_velocity(pairs.design, pairs.rate_m_s, pairs.elevation_rad)
+        return _Prepared(place, pairs, Weights(code, phase), groups, ranges, velocity_m_s, age_s)
 
     def _float(
         self, t_s: float, elapsed_s: float, prepared: _Prepared, base_ns: int
@@ -160,6 +172,7 @@ class Rtk:
         pairs, weights, groups = prepared.pairs, prepared.weights, prepared.groups
         slipped = self._slips.find(t_s, pairs, elapsed_s)
         has_phase = weights.phase > 0.0
+        self._agreed.forget(pairs.key[slipped])
         place = self._filter.begin(t_s, elapsed_s, pairs.key, pairs.group, slipped | ~has_phase)
         is_repeated = base_ns == self._last_base_ns
         self._last_base_ns = base_ns
@@ -191,11 +204,11 @@ class Rtk:
         prepared: _Prepared,
         allowed: BoolArray,
     ) -> Solution:
+        if self._watch.doubt is not None:
+            return _with_reason(as_float, self._watch.doubt)
         pairs = prepared.pairs
         worth = pairs.elevation_rad
-        resolved = self._resolver.resolve(
-            floating, pairs.key, pairs.wavelength_m, worth, allowed
-        )
+        resolved = self._resolver.resolve(floating, pairs.key, pairs.wavelength_m, worth, allowed)
         if resolved is None:
             self._agreed.fail()
             return _with_reason(as_float, "too few or too imprecise ambiguities")
@@ -221,11 +234,11 @@ class Rtk:
         self, as_float: Solution, resolved: Resolved, evidence: Evidence, prepared: _Prepared
     ) -> Solution:
         pairs = prepared.pairs
-        n_agreed = self._agreed.add(pairs.key, pairs.group, evidence)
+        n_agreed, is_owed = self._agreed.add(pairs.key, pairs.group, evidence)
         needed = 1 if evidence.redundancy >= _STRONG_REDUNDANCY else self._options.n_weak_epochs
         if n_agreed == 0:
             return _with_reason(as_float, "other whole numbers than before")
-        if n_agreed < needed:
+        if n_agreed < needed or is_owed:
             return _with_reason(as_float, "not yet proven")
         fixed = _solution(
             as_float.t_gpst_ns,
@@ -245,29 +258,6 @@ class Rtk:
         )
 
 
-class _Agreement:
-    """Whether the whole numbers of an epoch are those of the epochs before."""
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        self._key = np.zeros(0, dtype=np.int64)
-        self._cycles = np.zeros(0, dtype=np.int64)
-        self._n = 0
-
-    def fail(self) -> None:
-        """Count an epoch without a set: what follows must prove itself again."""
-        self._n = 0
-
-    def add(self, key: IntArray, group: IntArray, evidence: Evidence) -> int:
-        """Take a set; give how many epochs in a row it has agreed, 0 where it does not."""
-        self._n += 1
-        used = evidence.used
-        self._key, self._cycles = key[used], evidence.cycles[used]
-        return self._n
-
-
 def _normal(pairs: Pairs, weights: Weights, groups: Groups) -> tuple[FloatArray, FloatArray]:
     """Give the normal equations of an epoch over position and ambiguities."""
     n = len(pairs.key)
@@ -280,9 +270,7 @@ def _normal(pairs: Pairs, weights: Weights, groups: Groups) -> tuple[FloatArray,
     matrix[:3, 3:] = across.T
     matrix[3:, :3] = across
     matrix[3:, 3:] = of_phase
-    vector = np.concatenate(
-        (code_design.T @ pairs.code_m + across.T @ phase_m, of_phase @ phase_m)
-    )
+    vector = np.concatenate((code_design.T @ pairs.code_m + across.T @ phase_m, of_phase @ phase_m))
     return matrix, vector
 
 
@@ -300,6 +288,7 @@ def _solution(
         t_gpst_ns=t_gpst_ns,
         kind=kind,
         ecef_m=(x, y, z),
+        velocity_m_s=velocity_of(prepared.velocity_m_s),
         acc_h_m=acc_h_m,
         acc_v_m=acc_v_m,
         sats_used=n_satellites,

@@ -14,15 +14,11 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from bdgw.positioning.atmosphere import (
-    Klobuchar,
-    klobuchar_bds_m,
-    klobuchar_gps_m,
-    saastamoinen_m,
-)
+from bdgw.positioning.atmosphere import saastamoinen_m
 from bdgw.positioning.constellation import Constellation, SatelliteStates
 from bdgw.positioning.delay import group_delay_m
 from bdgw.positioning.geometry import Place, View, place_of, view_from
+from bdgw.positioning.ionosphere import Ionosphere, delay_on_l1_m
 from bdgw.positioning.observation import ObservationEpoch
 from bdgw.positioning.satellite import (
     BDS,
@@ -31,15 +27,14 @@ from bdgw.positioning.satellite import (
     band_of,
     is_bds_geo,
 )
+from bdgw.positioning.velocity import satellite_rate_m_s, solve_velocity
 from bdgw.rtcm.lock import FloatArray
 from bdgw.rtcm.observation import SPEED_OF_LIGHT_M_S, BoolArray, IntArray
 
-__all__ = ["Ionosphere", "SinglePoint", "SpOptions", "cells_once", "solve_single"]
+__all__ = ["SinglePoint", "SpOptions", "cells_once", "solve_single"]
 
-_WEEK_NS = 604_800_000_000_000
-_BDT_NS = 14_000_000_000
 _F_L1 = 1575.42e6
-_F_B1I = 1561.098e6
+_UNKNOWN_ION_M = 5.0
 _MAX_PARAMETERS_LEFT = 0
 _MAX_TURNS = 12
 _NEAR_M = 1e-3
@@ -48,13 +43,6 @@ _LIMIT = 4.0
 """A range farther off than so many standard deviations is suspected."""
 _MAX_EXCLUDED = 6
 _GEO = np.array([is_bds_geo(s) for s in range(700)])
-
-
-class Ionosphere(NamedTuple):
-    """Broadcast models; None where none is known."""
-
-    gps: Klobuchar | None = None
-    bds: Klobuchar | None = None
 
 
 class SpOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -216,7 +204,9 @@ def _iterate(
     off = (rest - design @ step) / sigma
     covariance = inverse[:3, :3]
     worst, is_consistent = _judge(off, cells.satellite[at], n_left)
-    velocity = _velocity(cells, states, view, place, at)
+    rate_m_s = -cells.doppler_hz * SPEED_OF_LIGHT_M_S / cells.frequency_hz
+    rate_m_s -= satellite_rate_m_s(place, states, view)
+    velocity = solve_velocity(-view.direction[at], rate_m_s[at], view.elevation_rad[at])
     # An honest bound: where the ranges fit worse than their model, the model was too good.
     scale = max(1.0, float(off @ off) / max(len(off) - len(step), 1)) if n_left > 0 else 1.0
     solved = SinglePoint(
@@ -246,29 +236,9 @@ def _models(
     """Give the ionosphere on L1 with its deviation, and the noise of the codes."""
     elevation = np.maximum(view.elevation_rad[at], 0.05)
     azimuth = view.azimuth_rad[at]
-    t_s = (cells.t_gpst_ns % _WEEK_NS) * 1e-9
-    ion_m = np.zeros(len(at))
-    sigma_m = np.full(len(at), 5.0)
-    if ionosphere.gps is not None:
-        ion_m = klobuchar_gps_m(
-            ionosphere.gps, place.lat_rad, place.lon_rad, azimuth, elevation, t_s
-        )
-        sigma_m = 0.5 * ion_m
-    if ionosphere.bds is not None:
-        of_bds = (
-            klobuchar_bds_m(
-                ionosphere.bds,
-                place.lat_rad,
-                place.lon_rad,
-                azimuth,
-                elevation,
-                ((cells.t_gpst_ns - _BDT_NS) % _WEEK_NS) * 1e-9,
-            )
-            * (_F_B1I / _F_L1) ** 2
-        )
-        take = (system[at] == BDS) | (ionosphere.gps is None)
-        ion_m = np.where(take, of_bds, ion_m)
-        sigma_m = np.where(take, 0.5 * of_bds, sigma_m)
+    is_bds = system[at] == BDS
+    ion_m, is_known = delay_on_l1_m(ionosphere, place, azimuth, elevation, cells.t_gpst_ns, is_bds)
+    sigma_m = 0.5 * ion_m if is_known else np.full(len(at), _UNKNOWN_ION_M)
     code_m = options.code_m * np.sqrt(1.0 + 1.0 / np.sin(elevation) ** 2)
     code_m = np.where(system[at] == GLONASS, 1.5 * code_m, code_m)
     code_m = np.where(_GEO[cells.satellite[at]], 2.0 * code_m, code_m)
@@ -326,29 +296,3 @@ def _judge(off: FloatArray, satellite: IntArray, n_left: int) -> tuple[int | Non
         return None, True
     # With one satellite more than unknowns a contradiction is seen, but not whose it is.
     return (int(satellite[k]), False) if n_left > 1 else (None, False)
-
-
-def _velocity(
-    cells: ObservationEpoch, states: SatelliteStates, view: View, place: Place, at: IntArray
-) -> FloatArray | None:
-    """Solve the velocity from Doppler: rate of range = (v_s - v_r) · direction + clocks."""
-    at = at[np.isfinite(cells.doppler_hz[at])]
-    if len(at) < 5:
-        return None
-    direction = view.direction[at]
-    rate_m_s = -cells.doppler_hz[at] * SPEED_OF_LIGHT_M_S / cells.frequency_hz[at]
-    turning = 7.2921151467e-5 / SPEED_OF_LIGHT_M_S
-    velocity = states.velocity_m_s[at]
-    sagnac = turning * (velocity[:, 0] * place.ecef_m[1] - velocity[:, 1] * place.ecef_m[0])
-    known = np.einsum("ij,ij->i", velocity, direction) + sagnac
-    rest = rate_m_s - known + SPEED_OF_LIGHT_M_S * states.clock_rate_s_s[at]
-    design = np.concatenate((-direction, np.ones((len(at), 1))), axis=1)
-    weight = np.sin(np.maximum(view.elevation_rad[at], 0.1))
-    for _ in range(3):
-        found, *_ = np.linalg.lstsq(design * weight[:, None], rest * weight, rcond=None)
-        off = np.abs(rest - design @ found)
-        keep = off < max(0.3, 4.0 * float(np.median(off)))
-        if keep.all() or keep.sum() < 5:
-            break
-        design, rest, weight = design[keep], rest[keep], weight[keep]
-    return np.asarray(found[:3])

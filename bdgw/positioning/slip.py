@@ -49,9 +49,7 @@ class SlipDetector:
         self._last, self._last_s = pairs, t_s
         if last is None:
             return slipped
-        _, now, then = np.intersect1d(
-            pairs.key, last.key, assume_unique=True, return_indices=True
-        )
+        _, now, then = np.intersect1d(pairs.key, last.key, assume_unique=True, return_indices=True)
         if not len(now):
             return slipped
         slipped[now] |= pairs.signals[now] != last.signals[then]

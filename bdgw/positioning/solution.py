@@ -9,7 +9,7 @@ from bdgw.model import FixKind
 from bdgw.positioning.geometry import Place
 from bdgw.rtcm.lock import FloatArray
 
-__all__ = ["Solution", "accuracy_of"]
+__all__ = ["Solution", "accuracy_of", "velocity_of"]
 
 
 class Solution(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,3 +41,11 @@ def accuracy_of(place: Place, covariance: FloatArray) -> tuple[float, float]:
     enu = place.to_enu @ covariance @ place.to_enu.T
     across, up = float(enu[0, 0] + enu[1, 1]), float(enu[2, 2])
     return float(np.sqrt(max(across, 0.0))), float(np.sqrt(max(up, 0.0)))
+
+
+def velocity_of(velocity_m_s: FloatArray | None) -> tuple[float, float, float] | None:
+    """Give a velocity as plain numbers."""
+    if velocity_m_s is None:
+        return None
+    x, y, z = velocity_m_s.tolist()
+    return x, y, z
