@@ -22,6 +22,13 @@ from bdgw.positioning.ephemeris import Orbit
 from bdgw.positioning.geometry import place_of
 from bdgw.positioning.observation import ObservationEpoch
 from bdgw.positioning.solution import Solution
+from bdgw.rawlog.intake import (
+    BasePlace,
+    EpochSeen,
+    IonosphereSeen,
+    OrbitSeen,
+    RawIntake,
+)
 from bdgw.rinex.navigation import read_navigation
 from bdgw.rinex.observation import ObservationHeader, read_observations
 from bdgw.timescale import format_utc
@@ -43,17 +50,27 @@ class Recording(msgspec.Struct, kw_only=True):
     ion_gps: Klobuchar | None = None
     ion_bds: Klobuchar | None = None
 
+    def about_gpst_ns(self) -> int | None:
+        """Tell about when it was recorded."""
+        if self.epochs:
+            return self.epochs[0].t_gpst_ns
+        return max((orbit.toe_gpst_ns for orbit in self.orbits), default=None)
 
-def read_recording(data: bytes) -> Recording:
-    """Read a file of any of the languages.
+
+def read_recording(data: bytes, near_gpst_ns: int | None = None) -> Recording:
+    """Read a file of any of the languages: RINEX, or RTCM 3 and UBX mixed.
+
+    ``near_gpst_ns`` says about when it was recorded, for RTCM, which names no week; where the
+    file itself says so that counts. Of a file with epochs in both languages, those of the one that
+    has more of them are taken: phases of both do not continue each other.
 
     Raises:
-        DecodeError: it is none of them.
+        DecodeError: it is none of them, or no date is known.
     """
     head = data[:200].decode("latin-1")
     if "RINEX VERSION / TYPE" in head or "CRINEX VERS" in head:
         return _read_rinex(data.decode("latin-1"))
-    raise DecodeError("neither RINEX nor RTCM 3 nor UBX", bit=0)
+    return _read_raw(data, near_gpst_ns)
 
 
 def _read_rinex(text: str) -> Recording:
@@ -64,6 +81,33 @@ def _read_rinex(text: str) -> Recording:
         return Recording(epochs=epochs, position_m=_antenna_m(header))
     found = read_navigation(lines)
     return Recording(orbits=found.orbits, ion_gps=found.ion_gps, ion_bds=found.ion_bds)
+
+
+def _read_raw(data: bytes, near_gpst_ns: int | None) -> Recording:
+    intake = RawIntake()
+    intake.receive(data, now=0.0)
+    intake.receive(b"", now=0.0)
+    events = list(intake.events())
+    if intake.near_gpst_ns is None and near_gpst_ns is not None:
+        intake = RawIntake(near_gpst_ns)
+        intake.receive(data, now=0.0)
+        intake.receive(b"", now=0.0)
+        events = list(intake.events())
+    if not events:
+        raise DecodeError("no RINEX, and no dated RTCM 3 or UBX in it", bit=0)
+    found = Recording(orbits=[e.orbit for e in events if isinstance(e, OrbitSeen)])
+    epochs: dict[str, list[ObservationEpoch]] = {}
+    for event in events:
+        if isinstance(event, EpochSeen):
+            epochs.setdefault(event.source, []).append(event.epoch)
+        elif isinstance(event, BasePlace):
+            found.position_m = event.ecef_m
+        elif isinstance(event, IonosphereSeen) and event.system == "G":
+            found.ion_gps = event.model
+        elif isinstance(event, IonosphereSeen):
+            found.ion_bds = event.model
+    found.epochs = max(epochs.values(), key=len, default=[])
+    return found
 
 
 def _antenna_m(header: ObservationHeader) -> Ecef | None:

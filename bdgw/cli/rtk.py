@@ -53,12 +53,14 @@ def rtk(
     from bdgw.recorded import Summary, fix_line, solutions
 
     reference_m = _position("--reference", reference)
-    of_base = None if base is None else _read(base)
+    of_nav = [_read(name, None) for name in nav or []]
+    about = next((t for one in of_nav if (t := one.about_gpst_ns()) is not None), None)
+    of_rover = _read(rover, about)
+    of_base = None if base is None else _read(base, of_rover.about_gpst_ns())
     given_m = _position("--base-position", base_position)
     if of_base is not None and given_m is not None:
         of_base.position_m = given_m
     options = EngineOptions(systems=systems.upper(), mask_deg=mask, is_static=static)
-    of_rover, of_nav = _read(rover), [_read(name) for name in nav or []]
     summary = Summary(reference_m)
     n, spent_s = 0, 0.0
     try:
@@ -80,11 +82,11 @@ def rtk(
     print_json(summary.fields(1000.0 * spent_s / max(n, 1)))
 
 
-def _read(name: str) -> Recording:
+def _read(name: str, about_gpst_ns: int | None) -> Recording:
     from bdgw.recorded import read_recording
 
     try:
-        return read_recording(b"".join(chunks_of(name)))
+        return read_recording(b"".join(chunks_of(name)), about_gpst_ns)
     except (DecodeError, ValueError) as error:
         raise UnavailableError(f"{name}: {error}") from None
 

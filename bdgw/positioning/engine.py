@@ -13,6 +13,7 @@ import numpy as np
 
 from bdgw.geodesy import Ecef
 from bdgw.model import FixKind
+from bdgw.positioning.base_parts import BaseParts
 from bdgw.positioning.base_watch import BaseWatch
 from bdgw.positioning.constellation import Constellation
 from bdgw.positioning.ephemeris import EphemerisStore, Orbit
@@ -65,6 +66,7 @@ class RtkEngine:
         self._systems = np.array(
             [SYSTEMS.index(one) for one in self.options.systems if one in SYSTEMS], dtype=np.int64
         )
+        self._parts = BaseParts(self.options.max_age_s)
         self._base: Place | None = None
         self._near: Place | None = None
         self._last: Solution | None = None
@@ -106,9 +108,9 @@ class RtkEngine:
         self._constellation.choose(rover.t_gpst_ns)
         why = "no base"
         if base is not None and self._base is not None:
-            age_s = (rover.t_gpst_ns - base.t_gpst_ns) * 1e-9
-            if abs(age_s) <= self.options.max_age_s:
-                found = self._differential(rover, self._of_systems(base), self._base)
+            bases = self._parts.young(self._of_systems(base), rover.t_gpst_ns)
+            if bases:
+                found = self._differential(rover, bases, self._base)
                 if found is not None:
                     return found
                 why = "too few satellites in common"
@@ -120,7 +122,7 @@ class RtkEngine:
         return _of_single(rover.t_gpst_ns, single, why)
 
     def _differential(
-        self, rover: ObservationEpoch, base: ObservationEpoch, place: Place
+        self, rover: ObservationEpoch, bases: list[ObservationEpoch], place: Place
     ) -> Solution | None:
         near = self._near
         if near is None:
@@ -129,7 +131,7 @@ class RtkEngine:
                 return None
             near = single.place
         try:
-            return self._rtk.solve(rover, base, self._constellation, near, place, self.ionosphere)
+            return self._rtk.solve(rover, bases, self._constellation, near, place, self.ionosphere)
         except np.linalg.LinAlgError:
             # Observations that no matrix can bear: nothing of them is kept.
             self._rtk.reset()

@@ -8,6 +8,7 @@ group is a system on a carrier, BDS-2 and BDS-3 apart: only within it all receiv
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +31,7 @@ from bdgw.positioning.velocity import satellite_rate_m_s
 from bdgw.rtcm.lock import FloatArray
 from bdgw.rtcm.observation import SPEED_OF_LIGHT_M_S, BoolArray, IntArray
 
-__all__ = ["Pairs", "Weights", "pair", "weights_of"]
+__all__ = ["Pairs", "Weights", "joined", "pair", "weights_of"]
 
 _PHASE_M = 0.003
 """Noise of one phase at one end: a constant part and one that grows as 1/sin(elevation)."""
@@ -56,6 +57,7 @@ class Pairs(NamedTuple):
     rover's position.
     ``base_phase_m`` is the base's phase alone, less geometry, clock and atmosphere; ``rate_m_s`` the
     rover's Doppler less what the satellite does: both hold what the receiver does, and its clock.
+    ``base_ns`` is the time of the base's epoch, GPST.
     """
 
     key: IntArray
@@ -75,6 +77,7 @@ class Pairs(NamedTuple):
     is_glonass: BoolArray
     base_phase_m: FloatArray
     rate_m_s: FloatArray
+    base_ns: IntArray
 
     def taken(self, index: IntArray | BoolArray) -> Pairs:
         """Give some of the pairs."""
@@ -162,6 +165,7 @@ def pair(
         base_phase_m=base.phase_cycles[at_base] * wavelength_m
         - there_m[index]
         + ion_m[1][index] * gamma,
+        base_ns=np.full(len(at_base), base.t_gpst_ns),
         rate_m_s=-rover.doppler_hz[at_rover] * wavelength_m
         - satellite_rate_m_s(rover_place, states.head(n), here)[index],
     )
@@ -191,7 +195,16 @@ def _usable(epoch: ObservationEpoch) -> BoolArray:
     )
 
 
-def weights_of(pairs: Pairs, *, age_s: float, baseline_m: float) -> Weights:
+def joined(parts: Sequence[Pairs]) -> Pairs:
+    """Put pairs with different epochs of the base together, in the order of keys."""
+    if len(parts) == 1:
+        return parts[0]
+    pairs = Pairs(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    _, index = np.unique(pairs.key, return_index=True)
+    return pairs.taken(index)
+
+
+def weights_of(pairs: Pairs, *, age_s: FloatArray, baseline_m: float) -> Weights:
     """Weigh the differences: twice a constant and 1/sin(elevation), age and distance added."""
     sine = np.maximum(np.sin(pairs.elevation_rad), 0.05)
     one_end = _PHASE_M**2 * (1.0 + 1.0 / sine**2)

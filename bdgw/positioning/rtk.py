@@ -7,6 +7,7 @@ gate; agreement with the epochs before. Each step may end it with what the step 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -23,7 +24,7 @@ from bdgw.positioning.geometry import Place, place_of
 from bdgw.positioning.integers import Resolved, Resolver
 from bdgw.positioning.ionosphere import Ionosphere
 from bdgw.positioning.observation import ObservationEpoch
-from bdgw.positioning.pairing import Pairs, Weights, pair, weights_of
+from bdgw.positioning.pairing import Pairs, Weights, joined, pair, weights_of
 from bdgw.positioning.slip import SlipDetector
 from bdgw.positioning.solution import Solution, accuracy_of, velocity_of
 from bdgw.positioning.velocity import solve_velocity
@@ -36,7 +37,10 @@ _CODE_LIMIT = 4.5
 _CODE_EXCLUDED = 12
 _FAR_M = 10.0
 _FEWEST_PAIRS = 5
+_LEARN_LEFT = 3
+_LEARN_GAIN = 0.02
 _RATIO = 3.0
+_ASTRAY_CHI2 = 30.0
 _STRONG_REDUNDANCY = 10
 _FIX_SIGMA_M = 0.03
 
@@ -74,7 +78,9 @@ class Rtk:
         self._agreed = Agreement(n_after_conflict=options.n_weak_epochs)
         self._watch = watch
         self._last_s: float | None = None
-        self._last_base_ns: int | None = None
+        self._last_base_ns = np.zeros(0, dtype=np.int64)
+        self._watched_ns = 0
+        self._code_factor, self._code_factor_n, self._mean_chi2 = 1.0, 0, 1.0
         self._anchor: Place | None = None
 
     def reset(self) -> None:
@@ -82,19 +88,20 @@ class Rtk:
         self._filter.reset()
         self._slips.reset()
         self._agreed.reset()
-        self._last_s = self._last_base_ns = self._anchor = None
+        self._last_s = self._anchor = None
+        self._last_base_ns = np.zeros(0, dtype=np.int64)
 
     def solve(
         self,
         rover: ObservationEpoch,
-        base: ObservationEpoch,
+        bases: Sequence[ObservationEpoch],
         constellation: Constellation,
         near: Place,
         base_place: Place,
         ionosphere: Ionosphere,
     ) -> Solution | None:
         """Solve an epoch with the rover within 100 m of ``near``; None where no code solution."""
-        prepared = self._prepare(rover, base, constellation, near, base_place, ionosphere)
+        prepared = self._prepare(rover, bases, constellation, near, base_place, ionosphere)
         if prepared is None:
             return None
         coded = _solution(
@@ -102,17 +109,24 @@ class Rtk:
             FixKind.DGNSS,
             prepared,
             prepared.ranges.step_m,
-            prepared.ranges.covariance * max(1.0, prepared.ranges.chi2),
+            prepared.ranges.covariance,
             len(np.unique(prepared.pairs.satellite)),
         )
-        if base.t_gpst_ns != self._last_base_ns and self._watch.see(
-            base.t_gpst_ns * 1e-9, prepared.pairs
-        ):
-            self.reset()
+        newest_ns = int(prepared.pairs.base_ns.max())
+        if newest_ns != self._watched_ns:
+            self._watched_ns = newest_ns
+            new = prepared.pairs.taken(prepared.pairs.base_ns == newest_ns)
+            if self._watch.see(newest_ns * 1e-9, new):
+                self.reset()
         t_s = rover.t_gpst_ns * 1e-9
         elapsed_s = 0.0 if self._last_s is None else t_s - self._last_s
         self._last_s = t_s
-        floating, allowed = self._float(t_s, elapsed_s, prepared, base.t_gpst_ns)
+        floating, allowed = self._float(t_s, elapsed_s, prepared)
+        if floating is not None and _is_astray(floating, prepared.ranges):
+            # The codes of this epoch deny what the filter has come to: let go.
+            self._filter.reset()
+            self._agreed.reset()
+            floating, allowed = self._float(t_s, 0.0, prepared)
         if floating is None:
             return coded
         covariance = floating.covariance[:3, :3]
@@ -125,22 +139,25 @@ class Rtk:
     def _prepare(
         self,
         rover: ObservationEpoch,
-        base: ObservationEpoch,
+        bases: Sequence[ObservationEpoch],
         constellation: Constellation,
         near: Place,
         base_place: Place,
         ionosphere: Ionosphere,
     ) -> _Prepared | None:
         """Pair, weigh and solve the codes; what contradicts is taken out of the pairs."""
-        age_s = abs(rover.t_gpst_ns - base.t_gpst_ns) * 1e-9
+        mask_rad = self._options.mask_rad
         place = self._anchor if self._options.is_static and self._anchor else near
         for _ in range(3):
-            pairs = pair(
-                rover, base, constellation, place, base_place, self._options.mask_rad, ionosphere
-            )
+            parts = [
+                pair(rover, one, constellation, place, base_place, mask_rad, ionosphere)
+                for one in bases
+            ]
+            pairs = joined(parts)
             if len(pairs.key) < _FEWEST_PAIRS:
                 return None
             baseline_m = float(np.linalg.norm(place.ecef_m - base_place.ecef_m))
+            age_s = np.abs(rover.t_gpst_ns - pairs.base_ns) * 1e-9
             weights = weights_of(pairs, age_s=age_s, baseline_m=baseline_m)
             groups = groups_of(pairs.group)
             ranges = solve_ranges(
@@ -158,35 +175,52 @@ class Rtk:
             place = place_of(place.ecef_m + ranges.step_m)
         if self._options.is_static and self._anchor is None:
             self._anchor = place
+        self._learn(ranges)
         # A satellite none of whose codes is believed is not believed in its phases.
         believed = np.unique(pairs.satellite[ranges.used])
         phase = np.where(np.isin(pairs.satellite, believed), weights.phase, 0.0)
-        code = np.where(ranges.used, weights.code, 0.0)
+        code = np.where(ranges.used, weights.code / self._code_factor, 0.0)
+        ranges = ranges._replace(covariance=ranges.covariance * self._code_factor)
         velocity_m_s = solve_velocity(pairs.design, pairs.rate_m_s, pairs.elevation_rad)
-        return _Prepared(place, pairs, Weights(code, phase), groups, ranges, velocity_m_s, age_s)
+        return _Prepared(
+            place, pairs, Weights(code, phase), groups, ranges, velocity_m_s, float(age_s.max())
+        )
+
+    def _learn(self, ranges: RangeSolution) -> None:
+        """Learn how noisy these receivers' codes are; never better than the model."""
+        if ranges.n_left < _LEARN_LEFT:
+            return
+        if self._code_factor_n == 0:
+            self._code_factor = max(1.0, ranges.chi2)
+        self._code_factor_n += 1
+        gain = max(1.0 / self._code_factor_n, _LEARN_GAIN)
+        self._mean_chi2 += gain * (ranges.chi2 - self._mean_chi2)
+        self._code_factor = max(1.0, self._mean_chi2)
 
     def _float(
-        self, t_s: float, elapsed_s: float, prepared: _Prepared, base_ns: int
+        self, t_s: float, elapsed_s: float, prepared: _Prepared
     ) -> tuple[FloatSolution | None, BoolArray]:
         """Take the epoch into the filter and solve it; give the pairs that may be fixed too."""
         pairs, weights, groups = prepared.pairs, prepared.weights, prepared.groups
-        slipped = self._slips.find(t_s, pairs, elapsed_s)
+        slipped = self._slips.find(pairs, elapsed_s)
         has_phase = weights.phase > 0.0
         self._agreed.forget(pairs.key[slipped])
         place = self._filter.begin(t_s, elapsed_s, pairs.key, pairs.group, slipped | ~has_phase)
-        is_repeated = base_ns == self._last_base_ns
-        self._last_base_ns = base_ns
         known = self._filter.snapshot()
         matrix, vector = _normal(pairs, weights, groups)
         self._filter.add(place, matrix, vector)
         solution = self._filter.solve(place, weights.phase)
-        is_first = elapsed_s == 0.0
-        # Multipath changes slowly: of an epoch soon after another only a part is new. With the
-        # base's epoch of before nothing is, as its noise is in already.
-        part = 0.0 if is_repeated else min(1.0, elapsed_s / self._options.new_s)
-        if not is_first:
+        if elapsed_s > 0.0:
+            # Multipath changes slowly: of an epoch soon after another only a part is new. With
+            # the base's epoch of before nothing is, as its noise is in already.
+            part = min(1.0, elapsed_s / self._options.new_s)
+            is_new = ~np.isin(pairs.base_ns, self._last_base_ns)
+            if not is_new.all():
+                fresh = Weights(weights.code * is_new, weights.phase * is_new)
+                matrix, vector = _normal(pairs, fresh, groups)
             self._filter.restore(known)
             self._filter.add(place, part * matrix, part * vector)
+        self._last_base_ns = np.unique(pairs.base_ns)
         if not self._options.is_static:
             self._filter.free_position()
         allowed = (
@@ -256,6 +290,13 @@ class Rtk:
             residual_m=evidence.residual_m,
             n_fixed=int(evidence.used.sum()),
         )
+
+
+def _is_astray(floating: FloatSolution, ranges: RangeSolution) -> bool:
+    """Whether float solution and codes of the epoch contradict each other."""
+    apart = floating.step_m - ranges.step_m
+    both = ranges.covariance + floating.covariance[:3, :3]
+    return float(apart @ np.linalg.solve(both, apart)) > _ASTRAY_CHI2
 
 
 def _normal(pairs: Pairs, weights: Weights, groups: Groups) -> tuple[FloatArray, FloatArray]:

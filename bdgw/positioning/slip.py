@@ -32,32 +32,33 @@ class SlipDetector:
 
     def __init__(self) -> None:
         self._last: Pairs | None = None
-        self._last_s = 0.0
-        self._is_half: dict[int, bool] = {}
 
     def reset(self) -> None:
         """Forget the epoch before."""
         self._last = None
 
-    def find(self, t_s: float, pairs: Pairs, elapsed_s: float) -> BoolArray:
-        """Tell which pairs slipped since the epoch before, by the last axis of ``pairs``.
+    def find(self, pairs: Pairs, elapsed_s: float) -> BoolArray:
+        """Tell which pairs slipped since the epoch before, by mask.
 
-        Pairs that were not there before have not slipped; they are new.
+        A pair that was not in the epoch before is told as well: what happened since is not known.
         """
         slipped = (pairs.has_slipped | pairs.base_slipped) & np.isfinite(pairs.phase_m)
         last = self._last
-        self._last, self._last_s = pairs, t_s
+        self._last = pairs
         if last is None:
             return slipped
         _, now, then = np.intersect1d(pairs.key, last.key, assume_unique=True, return_indices=True)
+        was_there = np.zeros(len(slipped), dtype=np.bool_)
+        was_there[now] = True
+        slipped |= ~was_there
         if not len(now):
             return slipped
         slipped[now] |= pairs.signals[now] != last.signals[then]
         slipped[now] |= pairs.is_half_cycle[now] != last.is_half_cycle[then]
         for name in ("lock_s", "base_lock_s"):
             later, earlier = getattr(pairs, name)[now], getattr(last, name)[then]
-            # An unknown lock time proves nothing; below the coarsest step both may be 0.
-            slipped[now] |= later < earlier
+            # Unknown proves nothing. An indicator may stand for up to twice its time.
+            slipped[now] |= (later < earlier) | (2.0 * later + 0.1 < elapsed_s)
         change_m = pairs.phase_m[now] - last.phase_m[then]
         apart = _apart(pairs.satellite[now], change_m, _FREE_M + _FREE_DRIFT_M_S * elapsed_s)
         slipped[now[apart]] = True
