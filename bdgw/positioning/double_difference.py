@@ -68,12 +68,16 @@ def solve_ranges(
     *,
     limit: float,
     max_excluded: int,
+    satellite: IntArray | None = None,
 ) -> RangeSolution | None:
     """Solve position and clocks by weighted least squares; what contradicts is excluded.
 
     The worst value is taken out as long as it is more than ``limit`` standard deviations off
-    what the others say. None where too few are left, or they still disagree.
+    what the others say. With ``satellite`` its values together are judged as well: each may be
+    little off, and all of them in the same direction much. None where too few are left, or they
+    still disagree.
     """
+    together = None if satellite is None else groups_of(satellite).member
     weight = np.where(np.isfinite(value_m), weight, 0.0)
     value_m = np.where(weight > 0.0, value_m, 0.0)
     for _ in range(max_excluded + 1):
@@ -100,8 +104,18 @@ def solve_ranges(
         )
         size = np.abs(off) / np.sqrt(np.clip(1.0 - share, 0.02, 1.0))
         worst = int(np.argmax(size))
+        bad = np.arange(len(weight)) == worst
+        if together is not None:
+            # The test of one bias common to all values of a satellite (Baarda's w-test).
+            mine = together @ weighted
+            spread = together @ (weight - weight**2 / (groups.member.T @ total))
+            spread -= np.einsum("ij,jk,ik->i", mine, inverse, mine)
+            sums = np.abs(together @ (off * np.sqrt(weight)))
+            sums /= np.sqrt(np.maximum(spread, 0.02 * (together @ weight) + 1e-12))
+            most = int(np.argmax(sums))
+            if sums[most] > max(limit, size[worst]):
+                bad, size[worst] = together[most] > 0.0, sums[most]
         if size[worst] <= limit:
             return RangeSolution(step_m, inverse, used, float(off @ off) / n_left, n_left)
-        weight = weight.copy()
-        weight[worst] = 0.0
+        weight = np.where(bad, 0.0, weight)
     return None

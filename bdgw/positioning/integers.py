@@ -24,6 +24,7 @@ _SUCCESS = 0.999
 _FEWEST = 4
 _MOST = 24
 _HEAD = 3
+_REMEMBERED = 4
 
 
 class Resolved(NamedTuple):
@@ -37,11 +38,10 @@ class Resolved(NamedTuple):
 
 
 class Resolver:
-    """Keeps the transformation of the epoch before, which is nearly the right one again."""
+    """Keeps the transformations of the epochs before, which are nearly right again."""
 
     def __init__(self) -> None:
-        self._key: IntArray = np.zeros(0, dtype=np.int64)
-        self._transform: FloatArray | None = None
+        self._known: dict[bytes, FloatArray] = {}
 
     def resolve(
         self,
@@ -95,7 +95,9 @@ class Resolver:
         )
 
     def _decorrelate(self, a: FloatArray, q: FloatArray, key: IntArray) -> Decorrelated:
-        guess = self._transform if np.array_equal(key, self._key) else None
-        reduced = decorrelate(a, q, guess)
-        self._key, self._transform = key, reduced.transform
+        name = key.tobytes()
+        reduced = decorrelate(a, q, self._known.pop(name, None))
+        while len(self._known) >= _REMEMBERED:
+            del self._known[next(iter(self._known))]
+        self._known[name] = reduced.transform
         return reduced

@@ -21,6 +21,7 @@ from bdgw.positioning.constellation import Constellation
 from bdgw.positioning.double_difference import Groups, RangeSolution, groups_of, solve_ranges
 from bdgw.positioning.fix_gate import Evidence, examine
 from bdgw.positioning.geometry import Place, place_of
+from bdgw.positioning.held_out import HeldOut
 from bdgw.positioning.integers import Resolved, Resolver
 from bdgw.positioning.ionosphere import Ionosphere
 from bdgw.positioning.observation import ObservationEpoch
@@ -75,6 +76,7 @@ class Rtk:
         self._filter = AmbiguityFilter(memory_s=options.memory_s, gap_s=options.gap_s)
         self._slips = SlipDetector()
         self._resolver = Resolver()
+        self._held = HeldOut()
         self._agreed = Agreement(n_after_conflict=options.n_weak_epochs)
         self._watch = watch
         self._last_s: float | None = None
@@ -167,6 +169,7 @@ class Rtk:
                 groups,
                 limit=_CODE_LIMIT,
                 max_excluded=_CODE_EXCLUDED,
+                satellite=pairs.satellite,
             )
             if ranges is None:
                 return None
@@ -176,9 +179,10 @@ class Rtk:
         if self._options.is_static and self._anchor is None:
             self._anchor = place
         self._learn(ranges)
-        # A satellite none of whose codes is believed is not believed in its phases.
-        believed = np.unique(pairs.satellite[ranges.used])
-        phase = np.where(np.isin(pairs.satellite, believed), weights.phase, 0.0)
+        # A satellite most of whose codes are not believed is not believed in its phases.
+        n_of = np.bincount(pairs.satellite)
+        n_used = np.bincount(pairs.satellite, weights=ranges.used)
+        phase = np.where((2 * n_used >= n_of)[pairs.satellite], weights.phase, 0.0)
         code = np.where(ranges.used, weights.code / self._code_factor, 0.0)
         ranges = ranges._replace(covariance=ranges.covariance * self._code_factor)
         velocity_m_s = solve_velocity(pairs.design, pairs.rate_m_s, pairs.elevation_rad)
@@ -241,14 +245,35 @@ class Rtk:
         if self._watch.doubt is not None:
             return _with_reason(as_float, self._watch.doubt)
         pairs = prepared.pairs
-        worth = pairs.elevation_rad
-        resolved = self._resolver.resolve(floating, pairs.key, pairs.wavelength_m, worth, allowed)
+        first: Solution | None = None
+        for left_out in self._held.trials(pairs.satellite[allowed]):
+            some = allowed & ~np.isin(pairs.satellite, left_out)
+            attempt = self._try(as_float, floating, prepared, some)
+            if not isinstance(attempt, Solution):
+                self._held.succeed(left_out)
+                return self._publish(as_float, *attempt, prepared)
+            first = first or attempt
+            if attempt.ratio is None:
+                break
+        self._agreed.fail()
+        return first or as_float
+
+    def _try(
+        self,
+        as_float: Solution,
+        floating: FloatSolution,
+        prepared: _Prepared,
+        allowed: BoolArray,
+    ) -> tuple[Resolved, Evidence] | Solution:
+        """Search whole numbers among some of the pairs; the float solution where it fails."""
+        pairs = prepared.pairs
+        resolved = self._resolver.resolve(
+            floating, pairs.key, pairs.wavelength_m, pairs.elevation_rad, allowed
+        )
         if resolved is None:
-            self._agreed.fail()
             return _with_reason(as_float, "too few or too imprecise ambiguities")
         as_float = msgspec.structs.replace(as_float, ratio=resolved.ratio)
         if resolved.ratio < _RATIO:
-            self._agreed.fail()
             return _with_reason(as_float, "ratio")
         evidence = examine(
             resolved,
@@ -260,9 +285,8 @@ class Rtk:
             allowed,
         )
         if evidence is None or evidence.refusal is not None:
-            self._agreed.fail()
             return _with_reason(as_float, evidence.refusal if evidence else "no position")
-        return self._publish(as_float, resolved, evidence, prepared)
+        return resolved, evidence
 
     def _publish(
         self, as_float: Solution, resolved: Resolved, evidence: Evidence, prepared: _Prepared
