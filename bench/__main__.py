@@ -24,6 +24,7 @@ from bench import (
     ledger,
     many_ports,
     many_tcp,
+    positioning,
     rtcm_decode,
     segments,
     ten_hertz,
@@ -43,6 +44,7 @@ BENCHES: dict[str, Bench] = {
     "footprint": footprint.run,
     "corrections": corrections.run,
     "caster": caster_clients.run,
+    "positioning": positioning.run,
 }
 
 

@@ -7,6 +7,10 @@ import random
 import msgspec
 import numpy as np
 
+from bdgw.geodesy import Ecef
+from bdgw.positioning.constellation import Constellation
+from bdgw.positioning.ephemeris import EphemerisStore, Orbit
+from bdgw.positioning.geometry import place_of, view_from
 from bdgw.positioning.observation import ObservationEpoch
 
 Epochs = list[ObservationEpoch]
@@ -75,12 +79,35 @@ def one_biased_in_phase(rover: Epochs, base: Epochs) -> tuple[Epochs, Epochs]:
     ], base
 
 
-def base_moved(rover: Epochs, base: Epochs) -> tuple[Epochs, Epochs]:
-    """In the middle the base's antenna is moved by a metre; nobody says so.
+def base_moved(
+    rover: Epochs, base: Epochs, orbits: list[Orbit], place_m: Ecef
+) -> tuple[Epochs, Epochs]:
+    """In the middle of the recording the base's antenna moves a metre east, and nobody says so.
 
-    Seen from far, all ranges change by the part of the move that points to the satellite.
+    From far away every range changes by the part of the move that points to the satellite.
     """
-    return rover, base
+    store = EphemerisStore()
+    store.extend(orbits)
+    sky, place = Constellation(store), place_of(place_m)
+    middle = base[len(base) // 2].t_gpst_ns
+    found = []
+    for epoch in base:
+        if epoch.t_gpst_ns < middle:
+            found.append(epoch)
+            continue
+        sky.choose(epoch.t_gpst_ns)
+        times = np.full(len(epoch.satellite), epoch.t_gpst_ns)
+        states = sky.states(times, epoch.satellite, np.nan_to_num(epoch.pseudorange_m, nan=2.2e7))
+        nearer_m = np.nan_to_num(view_from(place, states.position_m).direction @ place.to_enu[0])
+        cycles = np.nan_to_num(nearer_m * epoch.frequency_hz / 299_792_458.0)
+        found.append(
+            _with(
+                epoch,
+                pseudorange_m=epoch.pseudorange_m - nearer_m,
+                phase_cycles=epoch.phase_cycles - cycles,
+            )
+        )
+    return rover, found
 
 
 DAMAGES = {
