@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bdgw.positioning.double_difference import Groups
+from bdgw.positioning.double_difference import Groups, solve_ranges
 from bdgw.positioning.integers import Resolved
 from bdgw.positioning.pairing import Pairs, Weights
 from bdgw.rtcm.lock import FloatArray
@@ -26,6 +26,7 @@ _POSITION_CHI2 = 16.3
 """Three unknowns, one in a thousand."""
 _CODE_CHI2 = 2.5
 _PHASE_CHI2 = 3.0
+_PHASE_LIMIT = 3.5
 
 
 class Evidence(NamedTuple):
@@ -78,34 +79,44 @@ def examine(
     near &= ~is_alone
     tried = (weight > 0.0) & ((groups.member @ (weight > 0.0))[of_group] >= 2)
     weight = np.where(near, weight, 0.0)
-    n_used = int(near.sum())
-    redundancy = n_used - groups.n_clocks(weight) - 3
-    if redundancy < 1:
-        return None
     value_m = phase_m - cycles * pairs.wavelength_m
-    centred = groups.centred(weight, pairs.design)
-    weighted = centred * weight[:, None]
-    try:
-        covariance = np.linalg.inv(centred.T @ weighted)
-    except np.linalg.LinAlgError:
+    solved = solve_ranges(
+        pairs.design,
+        value_m,
+        np.where(near, weight, 0.0),
+        groups,
+        limit=_PHASE_LIMIT,
+        max_excluded=int(near.sum()) // 6,
+        satellite=pairs.satellite,
+    )
+    if solved is None or solved.n_left < 1:
         return None
-    step_m = covariance @ (weighted.T @ value_m)
+    near, step_m, chi2 = solved.used, solved.step_m, solved.chi2
+    weight = np.where(near, weight, 0.0)
     off_m = groups.centred(weight, value_m - pairs.design @ step_m)
-    chi2 = float(weight @ off_m**2) / redundancy
     residual_m = float(np.sqrt(np.mean(off_m[near] ** 2)))
     refusal = _refusal(
         step_m, float_step_m, float_covariance, pairs, weights, groups, chi2, near, tried
     )
     return Evidence(
         step_m,
-        covariance * max(1.0, chi2),
+        solved.covariance * max(1.0, chi2) * _few(solved.n_left) ** 2,
         cycles.astype(np.int64),
         near,
-        redundancy,
+        solved.n_left,
         chi2,
         residual_m,
         refusal,
     )
+
+
+def _few(n_left: int) -> float:
+    """Widen standard deviations that few redundant phases vouch for.
+
+    Three of them shall hold as often as of a normal distribution: Student's t by its expansion
+    at z = 3 (Abramowitz and Stegun, 26.7.5).
+    """
+    return 1.0 + 2.5 / n_left + 5.75 / n_left**2
 
 
 def _refusal(

@@ -36,6 +36,8 @@ __all__ = ["Pairs", "Weights", "joined", "pair", "weights_of"]
 _PHASE_M = 0.003
 """Noise of one phase at one end: a constant part and one that grows as 1/sin(elevation)."""
 _CODE_TO_PHASE = 100.0
+_STRENGTH_M2_HZ = 0.224
+"""For L1 and a loop of 10 Hz, from the paper named below; 3.8 mm at 42 dB-Hz."""
 _CLOCK_M_S = 1.5e-3
 """How much the clocks of satellites wander while the base's epoch grows old (5e-12 s/s)."""
 _SPACE_M_M = 5e-7
@@ -57,7 +59,8 @@ class Pairs(NamedTuple):
     rover's position.
     ``base_phase_m`` is the base's phase alone, less geometry, clock and atmosphere; ``rate_m_s`` the
     rover's Doppler less what the satellite does: both hold what the receiver does, and its clock.
-    ``base_ns`` is the time of the base's epoch, GPST.
+    ``base_ns`` is the time of the base's epoch, GPST; ``noise_m2`` the variance of a phase that the
+    signal strengths of both ends tell, 0 where they are not known.
     """
 
     key: IntArray
@@ -78,6 +81,7 @@ class Pairs(NamedTuple):
     base_phase_m: FloatArray
     rate_m_s: FloatArray
     base_ns: IntArray
+    noise_m2: FloatArray
 
     def taken(self, index: IntArray | BoolArray) -> Pairs:
         """Give some of the pairs."""
@@ -165,6 +169,7 @@ def pair(
         base_phase_m=base.phase_cycles[at_base] * wavelength_m
         - there_m[index]
         + ion_m[1][index] * gamma,
+        noise_m2=_strength_noise_m2(rover.cn0_dbhz[at_rover], base.cn0_dbhz[at_base]),
         base_ns=np.full(len(at_base), base.t_gpst_ns),
         rate_m_s=-rover.doppler_hz[at_rover] * wavelength_m
         - satellite_rate_m_s(rover_place, states.head(n), here)[index],
@@ -195,6 +200,15 @@ def _usable(epoch: ObservationEpoch) -> BoolArray:
     )
 
 
+def _strength_noise_m2(ours_dbhz: FloatArray, theirs_dbhz: FloatArray) -> FloatArray:
+    """Give C 10^(-CN0/10) of both ends (Hartinger and Brunner 1999, GPS Solutions 2: SIGMA-e).
+
+    A signal that is bent round an obstacle is weak for its elevation: its phase may be far off.
+    """
+    both = _STRENGTH_M2_HZ * (10.0 ** (-ours_dbhz / 10.0) + 10.0 ** (-theirs_dbhz / 10.0))
+    return np.where(np.isfinite(both) & (ours_dbhz > 0.0) & (theirs_dbhz > 0.0), both, 0.0)
+
+
 def joined(parts: Sequence[Pairs]) -> Pairs:
     """Put pairs with different epochs of the base together, in the order of keys."""
     if len(parts) == 1:
@@ -205,12 +219,12 @@ def joined(parts: Sequence[Pairs]) -> Pairs:
 
 
 def weights_of(pairs: Pairs, *, age_s: FloatArray, baseline_m: float) -> Weights:
-    """Weigh the differences: twice a constant and 1/sin(elevation), age and distance added."""
+    """Weigh the differences: by elevation or strength, whichever is worse, age and distance."""
     sine = np.maximum(np.sin(pairs.elevation_rad), 0.05)
     one_end = _PHASE_M**2 * (1.0 + 1.0 / sine**2)
     factor = np.where(pairs.is_glonass, _GLONASS_FACTOR, 1.0)
     factor[_IS_GEO[pairs.satellite]] = _GEO_FACTOR
-    noise = 2.0 * one_end * factor**2
+    noise = np.maximum(2.0 * one_end, pairs.noise_m2) * factor**2
     common = (_CLOCK_M_S * age_s) ** 2 + (_SPACE_M_M * min(baseline_m, 1e6)) ** 2 / sine**2
     phase = 1.0 / (noise + common)
     phase[~np.isfinite(pairs.phase_m)] = 0.0

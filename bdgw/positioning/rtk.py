@@ -40,6 +40,7 @@ _FAR_M = 10.0
 _FEWEST_PAIRS = 5
 _LEARN_LEFT = 3
 _LEARN_GAIN = 0.02
+_MOST_NOISE = 25.0
 _RATIO = 3.0
 _ASTRAY_CHI2 = 30.0
 _STRONG_REDUNDANCY = 10
@@ -82,7 +83,7 @@ class Rtk:
         self._last_s: float | None = None
         self._last_base_ns = np.zeros(0, dtype=np.int64)
         self._watched_ns = 0
-        self._code_factor, self._code_factor_n, self._mean_chi2 = 1.0, 0, 1.0
+        self._code_noise, self._phase_noise = _Noise(), _Noise()
         self._anchor: Place | None = None
 
     def reset(self) -> None:
@@ -178,28 +179,19 @@ class Rtk:
             place = place_of(place.ecef_m + ranges.step_m)
         if self._options.is_static and self._anchor is None:
             self._anchor = place
-        self._learn(ranges)
+        if ranges.n_left >= _LEARN_LEFT:
+            self._code_noise.learn(ranges.chi2)
         # A satellite most of whose codes are not believed is not believed in its phases.
         n_of = np.bincount(pairs.satellite)
         n_used = np.bincount(pairs.satellite, weights=ranges.used)
-        phase = np.where((2 * n_used >= n_of)[pairs.satellite], weights.phase, 0.0)
-        code = np.where(ranges.used, weights.code / self._code_factor, 0.0)
-        ranges = ranges._replace(covariance=ranges.covariance * self._code_factor)
+        is_believed = (2 * n_used >= n_of)[pairs.satellite]
+        phase = np.where(is_believed, weights.phase / self._phase_noise.factor, 0.0)
+        code = np.where(ranges.used, weights.code / self._code_noise.factor, 0.0)
+        ranges = ranges._replace(covariance=ranges.covariance * self._code_noise.factor)
         velocity_m_s = solve_velocity(pairs.design, pairs.rate_m_s, pairs.elevation_rad)
         return _Prepared(
             place, pairs, Weights(code, phase), groups, ranges, velocity_m_s, float(age_s.max())
         )
-
-    def _learn(self, ranges: RangeSolution) -> None:
-        """Learn how noisy these receivers' codes are; never better than the model."""
-        if ranges.n_left < _LEARN_LEFT:
-            return
-        if self._code_factor_n == 0:
-            self._code_factor = max(1.0, ranges.chi2)
-        self._code_factor_n += 1
-        gain = max(1.0 / self._code_factor_n, _LEARN_GAIN)
-        self._mean_chi2 += gain * (ranges.chi2 - self._mean_chi2)
-        self._code_factor = max(1.0, self._mean_chi2)
 
     def _float(
         self, t_s: float, elapsed_s: float, prepared: _Prepared
@@ -292,6 +284,8 @@ class Rtk:
         self, as_float: Solution, resolved: Resolved, evidence: Evidence, prepared: _Prepared
     ) -> Solution:
         pairs = prepared.pairs
+        if evidence.redundancy >= _LEARN_LEFT:
+            self._phase_noise.learn(evidence.phase_chi2 * self._phase_noise.factor)
         n_agreed, is_owed = self._agreed.add(pairs.key, pairs.group, evidence)
         needed = 1 if evidence.redundancy >= _STRONG_REDUNDANCY else self._options.n_weak_epochs
         if n_agreed == 0:
@@ -314,6 +308,21 @@ class Rtk:
             residual_m=evidence.residual_m,
             n_fixed=int(evidence.used.sum()),
         )
+
+
+class _Noise:
+    """How much noisier than the model these receivers and this site are; never less."""
+
+    def __init__(self) -> None:
+        self.factor = 1.0
+        self._mean = 1.0
+        self._n = 0
+
+    def learn(self, chi2: float) -> None:
+        """Take the mean square of an epoch's residuals, in variances of the model."""
+        self._n += 1
+        self._mean += max(1.0 / self._n, _LEARN_GAIN) * (chi2 - self._mean)
+        self.factor = min(max(1.0, self._mean), _MOST_NOISE)
 
 
 def _is_astray(floating: FloatSolution, ranges: RangeSolution) -> bool:
