@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from bdgw.positioning.fix_gate import Evidence
+from bdgw.positioning.match import common
 from bdgw.rtcm.observation import IntArray
 
 __all__ = ["Agreement"]
@@ -34,7 +35,7 @@ class Agreement:
 
     def forget(self, key: IntArray) -> None:
         """Drop arcs that ended."""
-        if len(key) and len(self._key):
+        if len(key):
             stay = ~np.isin(self._key, key)
             self._key, self._cycles = self._key[stay], self._cycles[stay]
 
@@ -50,25 +51,31 @@ class Agreement:
         """
         used = evidence.used
         key, cycles, group = key[used], evidence.cycles[used], group[used]
-        _, now, then = np.intersect1d(key, self._key, assume_unique=True, return_indices=True)
-        n_same = n_all = 0
-        if len(now):
-            change = cycles[now] - self._cycles[then]
-            for one in np.unique(group[now]):
-                mine = change[group[now] == one]
-                if len(mine) >= 2:
-                    # The phase that the others are counted from may have changed: the most
-                    # frequent change is that of the count, not of an arc.
-                    _, counts = np.unique(mine, return_counts=True)
-                    n_same += int(counts.max()) - 1
-                    n_all += len(mine) - 1
-        stay = ~np.isin(self._key, key)
-        self._key = np.concatenate((self._key[stay], key))
-        self._cycles = np.concatenate((self._cycles[stay], cycles))
+        now, then = common(key, self._key)
+        n_same, n_all = _same(group[now], cycles[now] - self._cycles[then])
+        self._key, self._cycles = key, cycles
         if n_all >= _FEWEST and n_same < _MOST * n_all:
-            self._key, self._cycles = key, cycles
             self._n, self._n_owed = 0, self._n_after_conflict
             return 0, True
         self._n += 1
         self._n_owed = max(0, self._n_owed - 1)
         return self._n, self._n_owed > 0
+
+
+def _same(group: IntArray, change: IntArray) -> tuple[int, int]:
+    """Count the arcs that kept their whole numbers, and all, by group.
+
+    The phase that the others are counted from may have become another: the change that most arcs
+    of a group have in common is that of the count, not of an arc.
+    """
+    if not len(group):
+        return 0, 0
+    order = np.lexsort((change, group))
+    group, change = group[order], change[order]
+    begins = np.ones(len(group) + 1, dtype=np.bool_)
+    begins[1:-1] = (group[1:] != group[:-1]) | (change[1:] != change[:-1])
+    at = np.flatnonzero(begins)
+    names, index = np.unique(group[at[:-1]], return_inverse=True)
+    most = np.zeros(len(names), dtype=np.int64)
+    np.maximum.at(most, index, np.diff(at))
+    return int((most - 1).sum()), len(group) - len(names)

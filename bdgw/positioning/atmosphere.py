@@ -96,4 +96,5 @@ def saastamoinen_m(
 
 
 def _cubic(c: tuple[float, float, float, float], x: FloatArray) -> FloatArray:
-    return c[0] + x * (c[1] + x * (c[2] + x * c[3]))
+    found: FloatArray = c[0] + x * (c[1] + x * (c[2] + x * c[3]))
+    return found

@@ -12,6 +12,7 @@ import numpy as np
 
 from bdgw.geodesy import Ecef
 from bdgw.positioning.double_difference import groups_of, solve_ranges
+from bdgw.positioning.match import common
 from bdgw.positioning.pairing import Pairs
 from bdgw.rtcm.lock import FloatArray
 
@@ -62,7 +63,7 @@ class BaseWatch:
         elapsed_s = t_s - last_s
         if last is None or not 0.0 < elapsed_s <= _LONG_S:
             return False
-        _, now, then = np.intersect1d(pairs.key, last.key, assume_unique=True, return_indices=True)
+        now, then = common(pairs.key, last.key)
         change_m = pairs.base_phase_m[now] - last.base_phase_m[then]
         sigma_m = _NOISE_M + _DRIFT_M_S * elapsed_s
         bad = pairs.base_slipped[now] | ~np.isfinite(change_m)

@@ -15,7 +15,7 @@ from bdgw.positioning.glonass import GlonassTable
 from bdgw.positioning.orbit import KeplerTable
 from bdgw.positioning.satellite import N_SYSTEM_SATELLITES, SYSTEMS
 from bdgw.rtcm.lock import FloatArray
-from bdgw.rtcm.observation import SPEED_OF_LIGHT_M_S, IntArray
+from bdgw.rtcm.observation import SPEED_OF_LIGHT_M_S, BoolArray, IntArray
 
 __all__ = ["Constellation", "SatelliteStates"]
 
@@ -39,7 +39,17 @@ class SatelliteStates(NamedTuple):
 
     def head(self, n: int) -> SatelliteStates:
         """Give the first rows."""
-        return SatelliteStates(*(column[:n] for column in self))
+        return self.taken(slice(0, n))
+
+    def taken(self, index: IntArray | BoolArray | slice) -> SatelliteStates:
+        """Give some of the rows."""
+        return SatelliteStates(
+            self.satellite[index],
+            self.position_m[index],
+            self.velocity_m_s[index],
+            self.clock_s[index],
+            self.clock_rate_s_s[index],
+        )
 
 
 class Constellation:
@@ -83,10 +93,11 @@ class Constellation:
         self._table_of[:] = -1
         self.group_delay_s[:] = np.nan
         self.accuracy_m[:] = np.nan
-        for table, orbits in enumerate((kepler, glonass)):
-            for row, orbit in enumerate(orbits):
-                self._table_of[orbit.satellite] = table
-                self._row_of[orbit.satellite] = row
+        for number, names in enumerate(
+            ([orbit.satellite for orbit in kepler], [orbit.satellite for orbit in glonass])
+        ):
+            self._table_of[names] = number
+            self._row_of[names] = np.arange(len(names))
         for orbit in kepler:
             self.group_delay_s[orbit.satellite, : len(orbit.tgd_s)] = orbit.tgd_s
             self.accuracy_m[orbit.satellite] = orbit.accuracy_m
@@ -105,7 +116,8 @@ class Constellation:
         clock, rate = np.full(n, np.nan), np.full(n, np.nan)
         is_known = (pseudorange_m > 0.0) & (pseudorange_m < _PIECE_M)
         table_of = self._table_of[satellite]
-        for number, table in enumerate(self._tables):
+        tables: tuple[KeplerTable | GlonassTable, ...] = self._tables
+        for number, table in enumerate(tables):
             at = np.flatnonzero((table_of == number) & is_known)
             if not len(at):
                 continue

@@ -5,7 +5,8 @@ that are read (L5, B1C, B2a, B2b, E6) are NaN: they are not used in a single poi
 
 Sources: IS-GPS-200, clause 20.3.3.3.3.2 (L1: TGD, L2: (f1/f2)^2 TGD); IS-QZSS-PNT-004, clause
 5.8.2; Galileo OS SIS ICD 2.0, clause 5.1.5 (I/NAV clock is of E1/E5b, F/NAV of E1/E5a);
-BDS-SIS-ICD-B1I-3.0, clause 5.2.4.10 (clock is of B3I); GLONASS ICD 5.1, clause 4.4 (clock is of L1).
+BDS-SIS-ICD-B1I-3.0, clause 5.2.4.10 (clock is of B3I); GLONASS ICD 5.1, clause 4.4 (clock is of
+L1).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from bdgw.positioning.satellite import (
     band_of,
 )
 from bdgw.rtcm.lock import FloatArray
-from bdgw.rtcm.observation import SPEED_OF_LIGHT_M_S, IntArray
+from bdgw.rtcm.observation import SPEED_OF_LIGHT_M_S, BoolArray, IntArray
 
 __all__ = ["group_delay_m"]
 
@@ -58,5 +59,5 @@ def group_delay_m(
     return delay_s * SPEED_OF_LIGHT_M_S
 
 
-def _put(target: FloatArray, where: np.ndarray, values: FloatArray) -> None:  # type: ignore[type-arg]
+def _put(target: FloatArray, where: BoolArray, values: FloatArray) -> None:
     target[where] = values[where]

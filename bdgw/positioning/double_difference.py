@@ -30,7 +30,8 @@ class Groups(NamedTuple):
         if column.ndim == 1:
             return column - ((self.member @ (weight * column)) / total) @ self.member
         mean = (self.member @ (weight[:, None] * column)) / total[:, None]
-        return column - self.member.T @ mean
+        centred: FloatArray = column - self.member.T @ mean
+        return centred
 
     def information(self, weight: FloatArray) -> FloatArray:
         """Give the weight matrix (n, n) of the single differences with the clocks eliminated."""
@@ -49,8 +50,10 @@ def groups_of(group: IntArray) -> Groups:
 
 
 class RangeSolution(NamedTuple):
-    """The rover by code alone: the step from where it was thought to be, its covariance (3, 3),
-    which codes were used, and the mean square of the residuals in variances.
+    """A position from ranges, and what it rests on.
+
+    ``step_m`` (3,) is from where the rover was thought to be, ``covariance`` (3, 3); ``used`` tells
+    which ranges were not excluded, ``chi2`` is the mean square of their residuals in variances.
     """
 
     step_m: FloatArray
@@ -88,7 +91,7 @@ def solve_ranges(
         centred = groups.centred(weight, design)
         weighted = centred * weight[:, None]
         try:
-            inverse = np.linalg.inv(centred.T @ weighted)
+            inverse: FloatArray = np.linalg.inv(centred.T @ weighted).astype(np.float64)
         except np.linalg.LinAlgError:
             return None
         step_m = inverse @ (weighted.T @ value_m)

@@ -63,9 +63,7 @@ class RtkEngine:
             RtkOptions(mask_rad=mask_rad, fix_mask_rad=mask_rad, is_static=self.options.is_static),
             self._watch,
         )
-        self._systems = np.array(
-            [SYSTEMS.index(one) for one in self.options.systems if one in SYSTEMS], dtype=np.int64
-        )
+        self._is_used = np.array([one in self.options.systems for one in SYSTEMS] + [False])
         self._parts = BaseParts(self.options.max_age_s)
         self._base: Place | None = None
         self._near: Place | None = None
@@ -145,7 +143,8 @@ class RtkEngine:
             return None
 
     def _of_systems(self, epoch: ObservationEpoch) -> ObservationEpoch:
-        mask = np.isin(epoch.satellite // N_SYSTEM_SATELLITES, self._systems)
+        system = np.clip(epoch.satellite // N_SYSTEM_SATELLITES, 0, len(SYSTEMS))
+        mask = self._is_used[system]
         return epoch if mask.all() else epoch.taken(mask)
 
 

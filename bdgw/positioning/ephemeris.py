@@ -182,9 +182,10 @@ def from_rtcm(message: wire.Ephemeris, near_gpst_ns: int) -> Orbit | None:
             minus_tau_s=-message.tau_n_s,
             gamma=message.gamma,
         )
+    of_system: tuple[int, bool, float, tuple[float, ...], bool]
     if isinstance(message, wire.GpsEphemeris):
-        issue, is_healthy, accuracy_m = message.iode, message.raw_health == 0, message.ura_index
-        of_system = (issue, is_healthy, ura_m(accuracy_m), (message.tgd_s,), False)
+        is_good = message.raw_health == 0
+        of_system = (message.iode, is_good, ura_m(message.ura_index), (message.tgd_s,), False)
     elif isinstance(message, wire.BdsEphemeris):
         delays = (message.tgd1_s, message.tgd2_s)
         of_system = (

@@ -38,7 +38,8 @@ class GlonassTable:
     def clock_s(self, row: IntArray, t_gpst_ns: IntArray) -> FloatArray:
         """Give the offset of the clocks."""
         t = (t_gpst_ns - self._toe_ns[row]) * 1e-9
-        return self._minus_tau[row] + self._gamma[row] * t
+        clock: FloatArray = self._minus_tau[row] + self._gamma[row] * t
+        return clock
 
     def state(
         self, row: IntArray, t_gpst_ns: IntArray, minus_s: FloatArray
@@ -56,7 +57,8 @@ class GlonassTable:
     def _at_step(self, row: int, step: int) -> FloatArray:
         """Give the state a whole number of steps away, from the nearest that is known."""
         if step == 0:
-            return self._start[row]
+            start: FloatArray = self._start[row]
+            return start
         known = self._kept.get((row, step))
         if known is None:
             one = 1 if step > 0 else -1

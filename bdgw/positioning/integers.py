@@ -1,6 +1,6 @@
 """From float ambiguities to whole numbers: which to try, how sure, and the position they give.
 
-1. The candidates of the highest satellites, as many as can be searched in time, are decorrelated.
+1. The candidates are decorrelated; of many only the highest satellites are (``candidates``).
 2. As many of the most precise of the decorrelated ones are taken as keep the chance of being
    right (bootstrapping) above a bound: partial ambiguity resolution.
 3. Search gives the two nearest sets; their ratio must pass.
@@ -18,13 +18,33 @@ from bdgw.positioning.lambda_ import Decorrelated, decorrelate, search, success_
 from bdgw.rtcm.lock import FloatArray
 from bdgw.rtcm.observation import BoolArray, IntArray
 
-__all__ = ["Resolved", "Resolver"]
+__all__ = ["Resolved", "Resolver", "candidates"]
 
 _SUCCESS = 0.999
 _FEWEST = 4
 _MOST = 24
 _HEAD = 3
 _REMEMBERED = 4
+
+
+def candidates(
+    worth: FloatArray, group: IntArray, allowed: BoolArray, most: int = _MOST
+) -> tuple[IntArray, IntArray]:
+    """Choose the pair of each group that the others are counted from, and the pairs to search.
+
+    The first has the greatest worth of its group, among the allowed ones where there are any.
+    """
+    ranked = np.where(allowed, worth + 10.0, worth)
+    order = np.lexsort((-ranked, group))
+    is_first = np.ones(len(order), dtype=np.bool_)
+    is_first[1:] = group[order[1:]] != group[order[:-1]]
+    zero = order[is_first]
+    may = allowed & allowed[zero][np.cumsum(is_first) - 1][np.argsort(order, kind="stable")]
+    may[zero] = False
+    wanted = np.flatnonzero(may)
+    if len(wanted) > most:
+        wanted = np.sort(wanted[np.argsort(-worth[wanted], kind="stable")[:most]])
+    return zero, wanted
 
 
 class Resolved(NamedTuple):
@@ -48,24 +68,18 @@ class Resolver:
         solution: FloatSolution,
         key: IntArray,
         wavelength_m: FloatArray,
-        worth: FloatArray,
-        allowed: BoolArray,
     ) -> Resolved | None:
-        """Try to fix; ``key``, ``wavelength_m``, ``worth`` and ``allowed`` are of the epoch's pairs.
+        """Try to fix; ``key`` and ``wavelength_m`` are columns of the epoch's pairs.
 
         None where nothing can be tried; whether what is found may be believed is for the gate.
         """
-        candidate = np.flatnonzero(allowed[solution.pair])
-        if len(candidate) < _FEWEST:
+        pair = solution.pair
+        if len(pair) < _FEWEST:
             return None
-        best = np.argsort(-worth[solution.pair[candidate]], kind="stable")[:_MOST]
-        candidate = np.sort(candidate[best])
-        pair = solution.pair[candidate]
         scale = 1.0 / wavelength_m[pair]
-        index = candidate + _HEAD
-        a = solution.ambiguity_m[candidate] * scale
-        q = solution.covariance[np.ix_(index, index)] * scale[:, None] * scale
-        across = solution.covariance[:_HEAD, index] * scale
+        a = solution.ambiguity_m * scale
+        q = solution.covariance[_HEAD:, _HEAD:] * scale[:, None] * scale
+        across = solution.covariance[:_HEAD, _HEAD:] * scale
         try:
             reduced = self._decorrelate(a, q, key[pair])
         except np.linalg.LinAlgError:

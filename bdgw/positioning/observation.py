@@ -6,7 +6,7 @@ A cell is a satellite on one signal. Absent is NaN. Columns must not be written 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -78,7 +78,7 @@ def epoch_of(t_gpst_ns: int, cells: Iterable[Cell]) -> ObservationEpoch:
     """Put cells into columns; of a cell that stands twice the last one counts."""
     rows = list({(cell.satellite, cell.signal): cell for cell in cells}.values())
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(_COLUMNS)
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for name, column in zip(_COLUMNS, columns, strict=True):
         kind = _KINDS.get(name, np.float64)
         arrays[name] = np.array(column, dtype=kind)

@@ -9,7 +9,7 @@ group is a system on a carrier, BDS-2 and BDS-3 apart: only within it all receiv
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from bdgw.positioning.atmosphere import saastamoinen_m
 from bdgw.positioning.constellation import Constellation
 from bdgw.positioning.geometry import Place, view_from
 from bdgw.positioning.ionosphere import L1_HZ, Ionosphere, delay_on_l1_m
+from bdgw.positioning.match import common
 from bdgw.positioning.observation import ObservationEpoch
 from bdgw.positioning.satellite import (
     BDS,
@@ -57,8 +58,8 @@ class Pairs(NamedTuple):
     rover at its place), satellite clocks and troposphere; a phase may be NaN. ``signals`` names
     both signals, so that a change of one is seen. ``design`` (n, 3) is their derivative by the
     rover's position.
-    ``base_phase_m`` is the base's phase alone, less geometry, clock and atmosphere; ``rate_m_s`` the
-    rover's Doppler less what the satellite does: both hold what the receiver does, and its clock.
+    ``base_phase_m`` is the base's phase alone, less geometry, clock and atmosphere; ``rate_m_s``
+    the rover's Doppler less what the satellite does: both hold the receiver's motion and clock.
     ``base_ns`` is the time of the base's epoch, GPST; ``noise_m2`` the variance of a phase that the
     signal strengths of both ends tell, 0 where they are not known.
     """
@@ -85,7 +86,8 @@ class Pairs(NamedTuple):
 
     def taken(self, index: IntArray | BoolArray) -> Pairs:
         """Give some of the pairs."""
-        return Pairs(*(column[index] for column in self))
+        columns: list[Any] = [column[index] for column in self]
+        return Pairs(*columns)
 
     def moved(self, step_m: FloatArray) -> Pairs:
         """Give the differences with the rover moved; for steps of metres, to a micrometre."""
@@ -112,7 +114,11 @@ def pair(
     """Bring two epochs together; satellites below the mask or without orbit are left out."""
     at_rover, at_base = _common(rover, base)
     satellite = rover.satellite[at_rover]
-    names, first, index = np.unique(satellite, return_index=True, return_inverse=True)
+    # The pairs are sorted by satellite.
+    begins = np.ones(len(satellite), dtype=np.bool_)
+    begins[1:] = satellite[1:] != satellite[:-1]
+    first, index = np.flatnonzero(begins), np.cumsum(begins) - 1
+    names = satellite[first]
     n = len(names)
     t_ns = np.concatenate((np.full(n, rover.t_gpst_ns), np.full(n, base.t_gpst_ns)))
     travelled_m = np.concatenate(
@@ -179,11 +185,9 @@ def pair(
 def _common(rover: ObservationEpoch, base: ObservationEpoch) -> tuple[IntArray, IntArray]:
     """Find the carriers that both ends have; one signal each, by the same order of preference."""
     ours, theirs = cells_once(rover, _usable(rover)), cells_once(base, _usable(base))
-    _, i, j = np.intersect1d(
+    i, j = common(
         rover.satellite[ours] * _BANDS + rover.signal[ours] // 26,
         base.satellite[theirs] * _BANDS + base.signal[theirs] // 26,
-        assume_unique=True,
-        return_indices=True,
     )
     i, j = ours[i], theirs[j]
     # GLONASS: both must mean the same channel.
@@ -213,7 +217,8 @@ def joined(parts: Sequence[Pairs]) -> Pairs:
     """Put pairs with different epochs of the base together, in the order of keys."""
     if len(parts) == 1:
         return parts[0]
-    pairs = Pairs(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    columns: list[Any] = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    pairs = Pairs(*columns)
     _, index = np.unique(pairs.key, return_index=True)
     return pairs.taken(index)
 

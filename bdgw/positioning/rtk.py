@@ -22,7 +22,7 @@ from bdgw.positioning.double_difference import Groups, RangeSolution, groups_of,
 from bdgw.positioning.fix_gate import Evidence, examine
 from bdgw.positioning.geometry import Place, place_of
 from bdgw.positioning.held_out import HeldOut
-from bdgw.positioning.integers import Resolved, Resolver
+from bdgw.positioning.integers import Resolved, Resolver, candidates
 from bdgw.positioning.ionosphere import Ionosphere
 from bdgw.positioning.observation import ObservationEpoch
 from bdgw.positioning.pairing import Pairs, Weights, joined, pair, weights_of
@@ -54,7 +54,6 @@ class RtkOptions(msgspec.Struct, frozen=True, kw_only=True):
     fix_mask_rad: float = math.radians(15.0)
     is_static: bool = False
     memory_s: float = 300.0
-    gap_s: float = 20.0
     new_s: float = 20.0
     n_weak_epochs: int = 10
 
@@ -74,7 +73,7 @@ class Rtk:
 
     def __init__(self, options: RtkOptions, watch: BaseWatch) -> None:
         self._options = options
-        self._filter = AmbiguityFilter(memory_s=options.memory_s, gap_s=options.gap_s)
+        self._filter = AmbiguityFilter(memory_s=options.memory_s)
         self._slips = SlipDetector()
         self._resolver = Resolver()
         self._held = HeldOut()
@@ -124,12 +123,12 @@ class Rtk:
         t_s = rover.t_gpst_ns * 1e-9
         elapsed_s = 0.0 if self._last_s is None else t_s - self._last_s
         self._last_s = t_s
-        floating, allowed = self._float(t_s, elapsed_s, prepared)
+        floating, allowed = self._float(elapsed_s, prepared)
         if floating is not None and _is_astray(floating, prepared.ranges):
             # The codes of this epoch deny what the filter has come to: let go.
             self._filter.reset()
             self._agreed.reset()
-            floating, allowed = self._float(t_s, 0.0, prepared)
+            floating, allowed = self._float(0.0, prepared)
         if floating is None:
             return coded
         covariance = floating.covariance[:3, :3]
@@ -177,6 +176,8 @@ class Rtk:
             if float(np.linalg.norm(ranges.step_m)) < _FAR_M:
                 break
             place = place_of(place.ecef_m + ranges.step_m)
+        else:
+            return None
         if self._options.is_static and self._anchor is None:
             self._anchor = place
         if ranges.n_left >= _LEARN_LEFT:
@@ -194,18 +195,17 @@ class Rtk:
         )
 
     def _float(
-        self, t_s: float, elapsed_s: float, prepared: _Prepared
+        self, elapsed_s: float, prepared: _Prepared
     ) -> tuple[FloatSolution | None, BoolArray]:
         """Take the epoch into the filter and solve it; give the pairs that may be fixed too."""
         pairs, weights, groups = prepared.pairs, prepared.weights, prepared.groups
         slipped = self._slips.find(pairs, elapsed_s)
         has_phase = weights.phase > 0.0
         self._agreed.forget(pairs.key[slipped])
-        place = self._filter.begin(t_s, elapsed_s, pairs.key, pairs.group, slipped | ~has_phase)
-        known = self._filter.snapshot()
+        self._filter.begin(elapsed_s, pairs.key, slipped | ~has_phase)
         matrix, vector = _normal(pairs, weights, groups)
-        self._filter.add(place, matrix, vector)
-        solution = self._filter.solve(place, weights.phase)
+        self._filter.add(matrix, vector)
+        part = 1.0
         if elapsed_s > 0.0:
             # Multipath changes slowly: of an epoch soon after another only a part is new. With
             # the base's epoch of before nothing is, as its noise is in already.
@@ -214,18 +214,19 @@ class Rtk:
             if not is_new.all():
                 fresh = Weights(weights.code * is_new, weights.phase * is_new)
                 matrix, vector = _normal(pairs, fresh, groups)
-            self._filter.restore(known)
-            self._filter.add(place, part * matrix, part * vector)
+        self._filter.keep(matrix, vector, part, moves=not self._options.is_static)
         self._last_base_ns = np.unique(pairs.base_ns)
-        if not self._options.is_static:
-            self._filter.free_position()
         allowed = (
             has_phase
             & ~pairs.is_glonass
             & ~pairs.is_half_cycle
             & (pairs.elevation_rad >= self._options.fix_mask_rad)
         )
-        return solution, allowed
+        return self._solve_float(prepared, allowed), allowed
+
+    def _solve_float(self, prepared: _Prepared, allowed: BoolArray) -> FloatSolution | None:
+        pairs = prepared.pairs
+        return self._filter.solve(*candidates(pairs.elevation_rad, pairs.group, allowed))
 
     def _fix(
         self,
@@ -239,8 +240,14 @@ class Rtk:
         pairs = prepared.pairs
         first: Solution | None = None
         for left_out in self._held.trials(pairs.satellite[allowed]):
-            some = allowed & ~np.isin(pairs.satellite, left_out)
-            attempt = self._try(as_float, floating, prepared, some)
+            some, solved = allowed, floating
+            if left_out:
+                some = allowed & ~np.isin(pairs.satellite, left_out)
+                again = self._solve_float(prepared, some)
+                if again is None:
+                    break
+                solved = again
+            attempt = self._try(as_float, solved, prepared, some)
             if not isinstance(attempt, Solution):
                 self._held.succeed(left_out)
                 return self._publish(as_float, *attempt, prepared)
@@ -259,9 +266,7 @@ class Rtk:
     ) -> tuple[Resolved, Evidence] | Solution:
         """Search whole numbers among some of the pairs; the float solution where it fails."""
         pairs = prepared.pairs
-        resolved = self._resolver.resolve(
-            floating, pairs.key, pairs.wavelength_m, pairs.elevation_rad, allowed
-        )
+        resolved = self._resolver.resolve(floating, pairs.key, pairs.wavelength_m)
         if resolved is None:
             return _with_reason(as_float, "too few or too imprecise ambiguities")
         as_float = msgspec.structs.replace(as_float, ratio=resolved.ratio)
@@ -277,7 +282,7 @@ class Rtk:
             allowed,
         )
         if evidence is None or evidence.refusal is not None:
-            return _with_reason(as_float, evidence.refusal if evidence else "no position")
+            return _with_reason(as_float, (evidence and evidence.refusal) or "no position")
         return resolved, evidence
 
     def _publish(

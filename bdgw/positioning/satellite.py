@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
+from bdgw.rtcm.observation import IntArray
 from bdgw.rtcm.signal import SIGNALS, glonass_frequency_hz
 
 __all__ = [
@@ -72,8 +73,8 @@ def signal_code_of(signal: int) -> str:
     return f"{band}{chr(ord('A') + letter)}"
 
 
-def band_of(signal: int) -> int:
-    """Give the RINEX band of a signal, also of a column of them."""
+def band_of(signal: IntArray) -> IntArray:
+    """Give the RINEX band of each signal."""
     return signal // _LETTERS
 
 

@@ -54,8 +54,9 @@ class SpOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SinglePoint(NamedTuple):
-    """A solution: place, covariance (3, 3), clock of the receiver against the first system in
-    seconds, velocity (3,) or None, satellites used and excluded, residuals in standard deviations.
+    """A solution: where, how fast, and what it rests on.
+
+    ``covariance`` is (3, 3); ``clock_s`` the receiver's clock against the first system.
     """
 
     place: Place
@@ -123,7 +124,7 @@ def solve_single(
     is_known = np.isfinite(states.position_m[:, 0])
     if not is_known.all():
         cells, chosen = cells.taken(is_known), chosen[is_known]
-        states = SatelliteStates(*(column[is_known] for column in states))
+        states = states.taken(is_known)
     range_m = cells.pseudorange_m - delay_m[chosen] + SPEED_OF_LIGHT_M_S * states.clock_s
     return _solve(cells, states, range_m, constellation, ionosphere, options, near_m)
 
@@ -189,7 +190,7 @@ def _iterate(
         if n_left < _MAX_PARAMETERS_LEFT:
             return None
         try:
-            inverse = np.linalg.inv(normal)
+            inverse: FloatArray = np.linalg.inv(normal).astype(np.float64)
         except np.linalg.LinAlgError:
             return None
         step = inverse @ right

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from bdgw.positioning.double_difference import groups_of, solve_ranges
+from bdgw.positioning.match import common
 from bdgw.positioning.pairing import Pairs
 from bdgw.rtcm.lock import FloatArray
 from bdgw.rtcm.observation import BoolArray, IntArray
@@ -47,7 +48,7 @@ class SlipDetector:
         self._last = pairs
         if last is None:
             return slipped
-        _, now, then = np.intersect1d(pairs.key, last.key, assume_unique=True, return_indices=True)
+        now, then = common(pairs.key, last.key)
         was_there = np.zeros(len(slipped), dtype=np.bool_)
         was_there[now] = True
         slipped |= ~was_there

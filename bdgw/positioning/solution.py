@@ -13,9 +13,9 @@ __all__ = ["Solution", "accuracy_of", "velocity_of"]
 
 
 class Solution(msgspec.Struct, frozen=True, kw_only=True):
-    """The position of the rover's antenna at ``t_gpst_ns``, in the frame of the base or, single,
-    of the broadcast orbits.
+    """The position of the rover's antenna at ``t_gpst_ns``.
 
+    It is in the frame of the base's position; a single point in that of the broadcast orbits.
     ``acc_h_m`` (root of the sum of both horizontal variances) and ``acc_v_m`` are standard
     deviations of the model; ``age_s`` is how much older the base's epoch is. ``ratio`` is that of
     the second best to the best set of integers. ``residual_m`` is the root mean square of the

@@ -28,7 +28,8 @@ def satellite_rate_m_s(place: Place, states: SatelliteStates, view: View) -> Flo
     x, y, _ = place.ecef_m.tolist()
     turn = (velocity[:, 0] * y - velocity[:, 1] * x) * (EARTH_OMEGA_RAD_S / SPEED_OF_LIGHT_M_S)
     along: FloatArray = np.einsum("ij,ij->i", velocity, view.direction)
-    return along + turn - SPEED_OF_LIGHT_M_S * states.clock_rate_s_s
+    rate: FloatArray = along + turn - SPEED_OF_LIGHT_M_S * states.clock_rate_s_s
+    return rate
 
 
 def solve_velocity(

@@ -26,7 +26,8 @@ T0_NS = 2213 * WEEK_NS
 
 def vectors() -> dict[str, Any]:
     path = shared_data("vectors", "orbits_atmos_lambda.json")
-    return json.loads(path.read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
 
 
 def kepler(given: dict[str, Any], satellite: int) -> KeplerOrbit:
