@@ -107,14 +107,20 @@ RTK_SETS = (
         targets={"fixed": 580, "mean_mm": 1.5},
     ),
 )
+_PLACES = (
+    (
+        "single KMS3",
+        f"{_KMS}_30S_MO.crx",
+        (f"{_KMS}_MN.rnx.gz",),
+        (3516213.438, 781859.8595, 5246037.966),
+    ),
+    ("single NYA1", f"{_NYA}_30S_MO.crx.gz", _NYA_NAV, (1202434.1303, 252632.2212, 6237772.4351)),
+)
 SINGLE_SETS = tuple(
     Set(f"{name}, {word}", rover, None, nav, systems, truth_m=truth)
-    for name, rover, nav, truth in (
-        ("single KMS3", f"{_KMS}_30S_MO.crx", (f"{_KMS}_MN.rnx.gz",), (3516213.4380, 781859.8595, 5246037.9660)),
-        ("single NYA1", f"{_NYA}_30S_MO.crx.gz", _NYA_NAV, (1202434.1303, 252632.2212, 6237772.4351)),
-    )
+    for name, rover, nav, truth in _PLACES
     for word, systems in (("all", "GRECJ"), ("BeiDou alone", "C"))
-)  # fmt: skip
+)
 
 
 def run(options: Options) -> Iterator[Figure]:

@@ -116,7 +116,7 @@ class AmbiguityFilter:
         matrix[np.diag_indices(len(stay))] += _TINY
         try:
             matrix, vector = _eliminated(matrix, vector, role[stay] == 2)
-            covariance = np.linalg.inv(matrix)
+            covariance: FloatArray = np.linalg.inv(matrix).astype(np.float64)
         except np.linalg.LinAlgError:
             return None
         state = covariance @ vector

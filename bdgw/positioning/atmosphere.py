@@ -92,9 +92,9 @@ def saastamoinen_m(
         0.0022768 * pressure / (1.0 - 0.00266 * math.cos(2.0 * lat_rad) - 0.00028 * height_m / 1e3)
     )
     wet = 0.002277 * (1255.0 / kelvin + 0.05) * vapour
-    return (dry + wet) / np.maximum(np.sin(elevation_rad), 0.02)
+    delay_m: FloatArray = (dry + wet) / np.maximum(np.sin(elevation_rad), 0.02)
+    return delay_m
 
 
 def _cubic(c: tuple[float, float, float, float], x: FloatArray) -> FloatArray:
-    found: FloatArray = c[0] + x * (c[1] + x * (c[2] + x * c[3]))
-    return found
+    return np.asarray(c[0] + x * (c[1] + x * (c[2] + x * c[3])), dtype=np.float64)

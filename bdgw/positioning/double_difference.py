@@ -28,7 +28,8 @@ class Groups(NamedTuple):
         """Take the weighted mean of each group off a column (n,) or columns (n, k)."""
         total = np.maximum(self.member @ weight, 1e-12)
         if column.ndim == 1:
-            return column - ((self.member @ (weight * column)) / total) @ self.member
+            level: FloatArray = column - ((self.member @ (weight * column)) / total) @ self.member
+            return level
         mean = (self.member @ (weight[:, None] * column)) / total[:, None]
         centred: FloatArray = column - self.member.T @ mean
         return centred
@@ -37,7 +38,12 @@ class Groups(NamedTuple):
         """Give the weight matrix (n, n) of the single differences with the clocks eliminated."""
         scaled = self.member * weight
         total = np.maximum(scaled.sum(axis=1), 1e-12)
-        return np.diag(weight) - scaled.T @ (scaled / total[:, None])
+        matrix: FloatArray = np.diag(weight) - scaled.T @ (scaled / total[:, None])
+        return matrix
+
+    def taken(self, index: IntArray) -> Groups:
+        """Give the membership of some of the pairs."""
+        return Groups(self.member[:, index])
 
     def n_clocks(self, weight: FloatArray) -> int:
         """Count the groups that have any weight."""
@@ -80,45 +86,69 @@ def solve_ranges(
     little off, and all of them in the same direction much. None where too few are left, or they
     still disagree.
     """
+    n_values = len(value_m)
     together = None if satellite is None else groups_of(satellite).member
     weight = np.where(np.isfinite(value_m), weight, 0.0)
-    value_m = np.where(weight > 0.0, value_m, 0.0)
+    columns = np.empty((n_values, 4))
+    columns[:, :3] = design
+    columns[:, 3] = np.where(weight > 0.0, value_m, 0.0)
     for _ in range(max_excluded + 1):
         used = weight > 0.0
-        n_left = int(used.sum()) - groups.n_clocks(weight) - 3
+        total = groups.member @ weight
+        n_left = int(np.count_nonzero(used) - np.count_nonzero(total)) - 3
         if n_left < 0:
             return None
-        centred = groups.centred(weight, design)
-        weighted = centred * weight[:, None]
+        total = np.maximum(total, 1e-12)
+        mean = (groups.member @ (weight[:, None] * columns)) / total[:, None]
+        centred = columns - groups.member.T @ mean
+        weighted = centred[:, :3] * weight[:, None]
+        normal = weighted.T @ centred
         try:
-            inverse: FloatArray = np.linalg.inv(centred.T @ weighted).astype(np.float64)
+            inverse: FloatArray = np.linalg.inv(normal[:, :3]).astype(np.float64)
         except np.linalg.LinAlgError:
             return None
-        step_m = inverse @ (weighted.T @ value_m)
-        off = groups.centred(weight, value_m - design @ step_m) * np.sqrt(weight)
+        step_m = inverse @ normal[:, 3]
+        root = np.sqrt(weight)
+        off = (centred[:, 3] - centred[:, :3] @ step_m) * root
         if not np.isfinite(off).all():
             return None
         if n_left == 0:
             return RangeSolution(step_m, inverse, used, 0.0, 0)
         # The residual of a value is smaller than its error by its own part in the solution.
-        total = np.maximum(groups.member @ weight, 1e-12)
-        share = (weight / (groups.member.T @ total)) + weight * np.einsum(
-            "ij,jk,ik->i", centred, inverse, centred
-        )
+        of_group = weight / (total @ groups.member)
+        share = of_group + ((weighted @ inverse) * centred[:, :3]).sum(axis=1)
         size = np.abs(off) / np.sqrt(np.clip(1.0 - share, 0.02, 1.0))
         worst = int(np.argmax(size))
-        bad = np.arange(len(weight)) == worst
+        most, bad = float(size[worst]), None
         if together is not None:
-            # The test of one bias common to all values of a satellite (Baarda's w-test).
-            mine = together @ weighted
-            spread = together @ (weight - weight**2 / (groups.member.T @ total))
-            spread -= np.einsum("ij,jk,ik->i", mine, inverse, mine)
-            sums = np.abs(together @ (off * np.sqrt(weight)))
-            sums /= np.sqrt(np.maximum(spread, 0.02 * (together @ weight) + 1e-12))
-            most = int(np.argmax(sums))
-            if sums[most] > max(limit, size[worst]):
-                bad, size[worst] = together[most] > 0.0, sums[most]
-        if size[worst] <= limit:
+            most, bad = _of_satellites(
+                together, weight, of_group, weighted, inverse, off * root, most
+            )
+        if most <= limit:
             return RangeSolution(step_m, inverse, used, float(off @ off) / n_left, n_left)
-        weight = np.where(bad, 0.0, weight)
+        weight = weight.copy()
+        weight[worst if bad is None else bad] = 0.0
     return None
+
+
+def _of_satellites(
+    together: FloatArray,
+    weight: FloatArray,
+    of_group: FloatArray,
+    weighted: FloatArray,
+    inverse: FloatArray,
+    scaled: FloatArray,
+    most: float,
+) -> tuple[float, BoolArray | None]:
+    """Test for one bias common to all values of a satellite (Baarda's w-test).
+
+    Gives the largest statistic, and the values of that satellite if it is greater than ``most``.
+    """
+    mine = together @ weighted
+    own = together @ np.column_stack((weight, weight * of_group, scaled))
+    spread = own[:, 0] - own[:, 1] - ((mine @ inverse) * mine).sum(axis=1)
+    sums = np.abs(own[:, 2]) / np.sqrt(np.maximum(spread, 0.02 * own[:, 0] + 1e-12))
+    worst = int(np.argmax(sums))
+    if sums[worst] <= most:
+        return most, None
+    return float(sums[worst]), together[worst] > 0.0

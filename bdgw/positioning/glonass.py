@@ -85,21 +85,16 @@ def _advance(state: FloatArray, pull: FloatArray, step_s: FloatArray) -> FloatAr
 
 
 def _rate(state: FloatArray, pull: FloatArray) -> FloatArray:
-    x, y, z, vx, vy, vz = state.T
+    x, y, z, vx, vy, _ = state.T
     r2 = x * x + y * y + z * z
     mu_r3 = _MU / (r2 * np.sqrt(r2))
     flat = 1.5 * _J2 * mu_r3 * _A_M * _A_M / r2
     z2 = 5.0 * z * z / r2
     across = -mu_r3 - flat * (1.0 - z2)
     turn2 = _OMEGA * _OMEGA
-    return np.stack(
-        (
-            vx,
-            vy,
-            vz,
-            (across + turn2) * x + 2.0 * _OMEGA * vy + pull[:, 0],
-            (across + turn2) * y - 2.0 * _OMEGA * vx + pull[:, 1],
-            (-mu_r3 - flat * (3.0 - z2)) * z + pull[:, 2],
-        ),
-        1,
-    )
+    found = np.empty_like(state)
+    found[:, :3] = state[:, 3:]
+    found[:, 3] = (across + turn2) * x + 2.0 * _OMEGA * vy + pull[:, 0]
+    found[:, 4] = (across + turn2) * y - 2.0 * _OMEGA * vx + pull[:, 1]
+    found[:, 5] = (-mu_r3 - flat * (3.0 - z2)) * z + pull[:, 2]
+    return found

@@ -6,7 +6,7 @@ import numpy as np
 
 from bdgw.rtcm.observation import IntArray
 
-__all__ = ["common"]
+__all__ = ["common", "n_distinct"]
 
 
 def common(first: IntArray, second: IntArray) -> tuple[IntArray, IntArray]:
@@ -17,3 +17,8 @@ def common(first: IntArray, second: IntArray) -> tuple[IntArray, IntArray]:
     at[at == len(second)] = 0
     found = np.flatnonzero(second[at] == first)
     return found, at[found]
+
+
+def n_distinct(column: IntArray) -> int:
+    """Count the different values of a sorted column."""
+    return int(np.count_nonzero(column[1:] != column[:-1])) + 1 if len(column) else 0

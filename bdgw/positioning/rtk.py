@@ -24,6 +24,7 @@ from bdgw.positioning.geometry import Place, place_of
 from bdgw.positioning.held_out import HeldOut
 from bdgw.positioning.integers import Resolved, Resolver, candidates
 from bdgw.positioning.ionosphere import Ionosphere
+from bdgw.positioning.match import n_distinct
 from bdgw.positioning.observation import ObservationEpoch
 from bdgw.positioning.pairing import Pairs, Weights, joined, pair, weights_of
 from bdgw.positioning.slip import SlipDetector
@@ -112,7 +113,7 @@ class Rtk:
             prepared,
             prepared.ranges.step_m,
             prepared.ranges.covariance,
-            len(np.unique(prepared.pairs.satellite)),
+            n_distinct(prepared.pairs.satellite),
         )
         newest_ns = int(prepared.pairs.base_ns.max())
         if newest_ns != self._watched_ns:
@@ -132,7 +133,7 @@ class Rtk:
         if floating is None:
             return coded
         covariance = floating.covariance[:3, :3]
-        n_satellites = len(np.unique(prepared.pairs.satellite[prepared.weights.phase > 0.0]))
+        n_satellites = n_distinct(prepared.pairs.satellite[prepared.weights.phase > 0.0])
         as_float = _solution(
             rover.t_gpst_ns, FixKind.RTK_FLOAT, prepared, floating.step_m, covariance, n_satellites
         )
@@ -199,7 +200,7 @@ class Rtk:
     ) -> tuple[FloatSolution | None, BoolArray]:
         """Take the epoch into the filter and solve it; give the pairs that may be fixed too."""
         pairs, weights, groups = prepared.pairs, prepared.weights, prepared.groups
-        slipped = self._slips.find(pairs, elapsed_s)
+        slipped = self._slips.find(pairs, groups, elapsed_s)
         has_phase = weights.phase > 0.0
         self._agreed.forget(pairs.key[slipped])
         self._filter.begin(elapsed_s, pairs.key, slipped | ~has_phase)
@@ -303,7 +304,7 @@ class Rtk:
             prepared,
             evidence.step_m,
             evidence.covariance,
-            len(np.unique(pairs.satellite[evidence.used])),
+            n_distinct(pairs.satellite[evidence.used]),
         )
         if math.hypot(fixed.acc_h_m or 0.0, fixed.acc_v_m or 0.0) > 3.0 * _FIX_SIGMA_M:
             return _with_reason(as_float, "fixed, but imprecise")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bdgw.positioning.double_difference import groups_of, solve_ranges
+from bdgw.positioning.double_difference import Groups, solve_ranges
 from bdgw.positioning.match import common
 from bdgw.positioning.pairing import Pairs
 from bdgw.rtcm.lock import FloatArray
@@ -38,7 +38,7 @@ class SlipDetector:
         """Forget the epoch before."""
         self._last = None
 
-    def find(self, pairs: Pairs, elapsed_s: float) -> BoolArray:
+    def find(self, pairs: Pairs, groups: Groups, elapsed_s: float) -> BoolArray:
         """Tell which pairs slipped since the epoch before, by mask.
 
         A pair that was not in the epoch before is told as well: what happened since is not known.
@@ -64,7 +64,9 @@ class SlipDetector:
         apart = _apart(pairs.satellite[now], change_m, _FREE_M + _FREE_DRIFT_M_S * elapsed_s)
         slipped[now[apart]] = True
         if elapsed_s <= _LONG_S:
-            slipped[now] |= _off_motion(pairs, now, change_m, slipped[now], elapsed_s)
+            slipped[now] |= _off_motion(
+                pairs, now, groups.taken(now), change_m, slipped[now], elapsed_s
+            )
         return slipped
 
 
@@ -78,7 +80,12 @@ def _apart(satellite: IntArray, change_m: FloatArray, limit_m: float) -> IntArra
 
 
 def _off_motion(
-    pairs: Pairs, now: IntArray, change_m: FloatArray, known: BoolArray, elapsed_s: float
+    pairs: Pairs,
+    now: IntArray,
+    groups: Groups,
+    change_m: FloatArray,
+    known: BoolArray,
+    elapsed_s: float,
 ) -> BoolArray:
     """Find phases whose change contradicts the common motion and clocks."""
     sigma_m = _MOTION_M + _MOTION_DRIFT_M_S * elapsed_s
@@ -90,7 +97,7 @@ def _off_motion(
         pairs.design[now],
         change_m,
         weight,
-        groups_of(pairs.group[now]),
+        groups,
         limit=_LIMIT,
         max_excluded=max(4, int(tried.sum()) // 3),
     )

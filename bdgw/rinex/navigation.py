@@ -28,6 +28,8 @@ _LINES = {"G": 7, "E": 7, "C": 7, "J": 7, "I": 7, "R": 3, "S": 3}
 _READ_KINDS = {"LNAV", "D1", "D2", "D1D2", "INAV", "FNAV", "FDMA"}
 _INAV_BITS = 0b101
 """Data sources of Galileo (RINEX 3.05, table A8): bits 0 and 2 I/NAV, bit 1 F/NAV."""
+_FOUR_LINES = 3.05
+"""Since then a GLONASS record has a fourth line."""
 _HALF_WEEK_NS = _WEEK_NS // 2
 
 
@@ -88,40 +90,51 @@ def _float(text: str) -> float:
 
 
 def _read_body(source: Iterator[str], found: NavigationFile, version: float, default: str) -> None:
-    at = 3 if version < 3.0 else 4
-    kind, skip = "", 0
+    kind = ""
     for line in source:
-        if skip:
-            skip -= 1
-            continue
         if line[:1] == ">":
-            words = line.split()
-            kind = words[3] if len(words) > 3 else ""
-            if words[1] != "EPH" or kind not in _READ_KINDS:
-                found.n_skipped += 1
-                if words[1] == "ION" and kind in {"LNAV", "D1D2"}:
-                    _read_ion(words[2][:1], source, found)
-                kind = "-"
-            continue
-        if kind == "-" or not line.strip():
-            continue
-        name = _name(line, default)
-        if name is None:
-            continue
-        head = [line[at + 19 * i : at + 19 * (i + 1)] for i in range(1, 4)]
-        rows = [next(source, "") for _ in range(_LINES.get(name[0], 7) if kind != "FDMA" else 4)]
-        if name[0] == "R" and kind != "FDMA" and version >= 3.05:
-            rows.append(next(source, ""))
-        fields = [r[at + 19 * i : at + 19 * (i + 1)] for r in rows for i in range(4)]
-        try:
-            values = [_float(text) for text in (*head, *fields)]
-            orbit = _orbit(name, line[at : at + 19].split(), values, is_fnav=kind == "FNAV")
-        except (ValueError, IndexError):
-            orbit = None
-        if orbit is None:
-            found.n_skipped += 1
-        else:
-            found.orbits.append(orbit)
+            kind = _read_title(line.split(), source, found)
+        elif kind != "-" and line.strip():
+            name = _name(line, default)
+            if name is not None:
+                _read_record(name, kind, line, source, found, version)
+
+
+def _read_title(words: list[str], source: Iterator[str], found: NavigationFile) -> str:
+    """Read the line before a record of RINEX 4; give the kind of message, or - to pass it over."""
+    kind = words[3] if len(words) > 3 else ""
+    if len(words) > 1 and words[1] == "EPH" and kind in _READ_KINDS:
+        return kind
+    found.n_skipped += 1
+    if len(words) > 2 and words[1] == "ION" and kind in {"LNAV", "D1D2"}:
+        _read_ion(words[2][:1], source, found)
+    return "-"
+
+
+def _read_record(
+    name: str,
+    kind: str,
+    line: str,
+    source: Iterator[str],
+    found: NavigationFile,
+    version: float,
+) -> None:
+    at = 3 if version < 3.0 else 4
+    head = [line[at + 19 * i : at + 19 * (i + 1)] for i in range(1, 4)]
+    n_lines = 4 if kind == "FDMA" else _LINES.get(name[0], 7)
+    if name[0] == "R" and not kind and version >= _FOUR_LINES:
+        n_lines = 4
+    rows = [next(source, "") for _ in range(n_lines)]
+    fields = [row[at + 19 * i : at + 19 * (i + 1)] for row in rows for i in range(4)]
+    try:
+        values = [_float(text) for text in (*head, *fields)]
+        orbit = _orbit(name, line[at : at + 19].split(), values, is_fnav=kind == "FNAV")
+    except (ValueError, IndexError):
+        orbit = None
+    if orbit is None:
+        found.n_skipped += 1
+    else:
+        found.orbits.append(orbit)
 
 
 def _read_ion(system: str, source: Iterator[str], found: NavigationFile) -> None:

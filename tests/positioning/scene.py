@@ -85,8 +85,10 @@ class Receiver:
         cells = []
         for k in np.flatnonzero(view.elevation_rad > math.radians(5.0)):
             letter = "G" if names[k] < 100 else "C"
-            for code in SIGNALS[letter]:
-                cells.append(self._cell(int(names[k]), letter, code, float(range_m[k]), view, k))
+            cells += [
+                self._cell(int(names[k]), letter, code, float(range_m[k]), view, k)
+                for code in SIGNALS[letter]
+            ]
         return epoch_of(t_ns, cells)
 
     def _cell(self, name, letter, code, range_m, view, k) -> Cell:
