@@ -28,6 +28,7 @@ from bench import (
     many_ports,
     many_tcp,
     outbox,
+    positioning,
     rtcm_decode,
     segments,
     ten_hertz,
@@ -53,6 +54,7 @@ BENCHES: dict[str, Bench] = {
     "footprint": footprint.run,
     "corrections": corrections.run,
     "caster": caster_clients.run,
+    "positioning": positioning.run,
 }
 
 
