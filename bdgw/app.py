@@ -52,6 +52,7 @@ from bdgw.plan import (
     outbox_bounds,
     outbox_pace,
     outbox_path,
+    solver_specs,
 )
 from bdgw.publish import payload, topics
 from bdgw.publish.command import Command
@@ -69,12 +70,15 @@ from bdgw.receivers import (
 from bdgw.repair import Repair
 from bdgw.repair_command import RepairCommands
 from bdgw.shortmsg.ledger_store import StoreError
+from bdgw.solving import Solved, SolveMode, Solving
+from bdgw.solving.fix import fix_of, provenance_of
 from bdgw.statedir import locked
 from bdgw.status import GatewayStatus
 from bdgw.store.outbox_file import open_outbox
 from bdgw.timescale import posix_from_gpst
 from bdgw.trusted_time import TrustedTime
 from bdgw.wire.session import Session
+from bdgw.wire.splitter import Frame
 
 __all__ = ["Gateway", "check"]
 
@@ -163,6 +167,13 @@ class Gateway:
             correction_of=self._augmentation.corrections.provenance,
             time_judge=self._time,
         )
+        self.solving = Solving(
+            solver_specs(config),
+            emit=self._on_solved,
+            clock=self._clock,
+            near_gpst_ns=self._time.gpst_ns,
+            rng=self._rng,
+        )
         self._pool = build_pool(
             config,
             new_session=self._new_session,
@@ -207,6 +218,7 @@ class Gateway:
                 sources = [
                     group.create_task(self._augmentation.run(), name="augmentation"),
                     group.create_task(self._run_repair(), name="repair"),
+                    group.create_task(self.solving.run(), name="solving"),
                 ]
                 if self._messages is not None:
                     sources.append(group.create_task(self._messages.run(), name="messages"))
@@ -347,6 +359,13 @@ class Gateway:
         return self._host_clock.gpst_ns(now) if self._host_clock.is_synchronised() else None
 
     def _write_correction(self, device: str, data: bytes, done: Callable[[bool], None]) -> bool:
+        mode = self.solving.mode(device)
+        if mode is not SolveMode.RECEIVER:
+            source = self._augmentation.corrections.giving(device)
+            self.solving.base_frames(device, data, source, self._clock.monotonic_s())
+        if mode is SolveMode.GATEWAY:
+            done(True)
+            return True
         return self._pool.write(device, data, lifetime_s=_CORRECTION_LIFETIME_S, done=done)
 
     def _take(self, device: str, event: DeviceEvent, now: float) -> None:
@@ -357,7 +376,20 @@ class Gateway:
         # A recording speaks of another time and place.
         if self.intake.records[device].facts.via is not Via.FILE:
             self._augmentation.take(device, event, now)
-        self.intake.take(device, event, now)
+        if isinstance(event, Frame):
+            self.solving.rover_frame(device, event.data, now)
+        if self.solving.mode(device) is SolveMode.GATEWAY:
+            self.intake.take_sky(device, event)
+        else:
+            self.intake.take(device, event, now)
+
+    def _on_solved(self, solved: Solved) -> None:
+        fix = fix_of(solved.solution, solved.station)
+        corrections = self._augmentation.corrections
+        # Where the rover is says which base is the nearest, and what a caster is told.
+        corrections.fix_seen(solved.device, fix, solved.rx_s)
+        corr = provenance_of(fix, solved.source)
+        self.intake.take_solution(solved.device, fix, corr, solved.rx_s)
 
     def _build_archive(self) -> Archive | None:
         if self._history is None:
@@ -409,6 +441,7 @@ class Gateway:
             publisher=publisher,
             broker=broker,
             corrections=self._augmentation.corrections,
+            solving=self.solving,
             caster=self._augmentation.caster,
             messages=self._messages,
             adapters=self.adapters,

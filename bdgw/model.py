@@ -63,6 +63,7 @@ class Solver(enum.StrEnum):
     """Who computed the position."""
 
     RECEIVER = "receiver"
+    GATEWAY = "gateway"
 
 
 class Via(enum.StrEnum):

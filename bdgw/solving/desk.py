@@ -1,0 +1,185 @@
+"""The solving room in the event loop: frames in, worker processes, solutions out.
+
+Nothing is computed here. A device always has the same worker, which remembers its epochs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from bdgw.model import Provenance
+from bdgw.positioning.solution import Solution
+from bdgw.solving.feed import Feed, Ready
+from bdgw.solving.job import Outcome
+from bdgw.solving.snapshot import SolverSnapshot
+from bdgw.solving.spec import SolveMode, SolverSpec
+from bdgw.solving.worker import Worker
+
+__all__ = ["Solved", "Solving"]
+
+_log = structlog.get_logger(__name__)
+
+
+class Clock(Protocol):
+    """Where the time comes from."""
+
+    def monotonic_s(self) -> float:
+        """Seconds that never step."""
+        ...
+
+
+class Solved(msgspec.Struct, frozen=True, kw_only=True):
+    """A solution of a device; ``rx_s`` is when the rover's epoch was whole.
+
+    ``source`` and ``station`` are those of the base's epoch that was at hand.
+    """
+
+    device: str
+    solution: Solution
+    rx_s: float
+    source: Provenance | None
+    station: int | None
+
+
+class Solving:
+    """One for the gateway; ``near_gpst_ns`` tells about when it is, or None."""
+
+    def __init__(
+        self,
+        specs: Sequence[SolverSpec],
+        *,
+        emit: Callable[[Solved], None],
+        clock: Clock,
+        near_gpst_ns: Callable[[float], int | None],
+        rng: random.Random,
+        n_workers: int | None = None,
+    ) -> None:
+        """Prepare; no process is started yet."""
+        self._feeds = {spec.device: Feed(spec) for spec in specs}
+        self._emit = emit
+        self._clock = clock
+        self._near_gpst_ns = near_gpst_ns
+        self._due = asyncio.Event()
+        n = min(len(specs), n_workers or max(1, (os.cpu_count() or 2) - 1))
+        self._teams = [list(self._feeds.values())[k::n] for k in range(n)]
+        self._turns = [0] * n
+        self._workers = [
+            Worker(
+                f"solver {k}",
+                next_job=partial(self._next_of, k),
+                on_outcome=self._came,
+                on_lost=partial(self._lost, k),
+                monotonic_s=clock.monotonic_s,
+                rng=rng,
+            )
+            for k in range(n)
+        ]
+        self._worker_of = {
+            feed.spec.device: k for k, team in enumerate(self._teams) for feed in team
+        }
+
+    async def run(self) -> None:
+        """Serve until cancelled; every process has ended on return."""
+        async with asyncio.TaskGroup() as group:
+            for worker in self._workers:
+                group.create_task(worker.run(), name=worker.name)
+            group.create_task(self._keep_time(), name="solver waits")
+
+    def mode(self, device: str) -> SolveMode:
+        """Who solves a device."""
+        feed = self._feeds.get(device)
+        return SolveMode.RECEIVER if feed is None else feed.spec.mode
+
+    def rover_frame(self, device: str, frame: bytes, now: float) -> None:
+        """Take a frame of RTCM 3 of a device's own stream; of others nothing is kept."""
+        feed = self._feeds.get(device)
+        if feed is not None:
+            feed.rover_frame(frame, near_gpst_ns=self._near_gpst_ns(now), now=now)
+            self._look(device)
+
+    def base_frames(self, device: str, data: bytes, source: Provenance | None, now: float) -> None:
+        """Take whole frames of the correction that a device is given."""
+        feed = self._feeds.get(device)
+        if feed is not None:
+            near_ns = self._near_gpst_ns(now)
+            feed.base_frames(data, source=source, near_gpst_ns=near_ns, now=now)
+            self._look(device)
+
+    def snapshot(self, device: str) -> SolverSnapshot | None:
+        """How a device fares; None where the gateway does not solve it."""
+        feed = self._feeds.get(device)
+        if feed is None:
+            return None
+        return feed.snapshot(worker=self._workers[self._worker_of[device]].state)
+
+    def pids(self) -> list[int]:
+        """The processes that run."""
+        return [worker.pid for worker in self._workers if worker.pid is not None]
+
+    def _look(self, device: str) -> None:
+        """Wake whoever has something to do now."""
+        feed = self._feeds[device]
+        if feed.is_ready():
+            self._workers[self._worker_of[device]].wake()
+        if feed.deadline() is not None:
+            self._due.set()
+
+    async def _keep_time(self) -> None:
+        while True:
+            self._due.clear()
+            now = self._clock.monotonic_s()
+            for device, feed in self._feeds.items():
+                deadline_s = feed.deadline()
+                if deadline_s is not None and deadline_s <= now:
+                    feed.tick(now=now)
+                    if feed.is_ready():
+                        self._workers[self._worker_of[device]].wake()
+            deadlines = [at_s for f in self._feeds.values() if (at_s := f.deadline()) is not None]
+            pause_s = None if not deadlines else max(0.001, min(deadlines) - now)
+            try:
+                async with asyncio.timeout(pause_s):
+                    await self._due.wait()
+            except TimeoutError:
+                continue
+
+    def _next_of(self, k: int) -> Ready | None:
+        """The next job of a worker's devices, each in its turn."""
+        team = self._teams[k]
+        for step in range(len(team)):
+            turn = (self._turns[k] + step) % len(team)
+            ready = team[turn].take()
+            if ready is not None:
+                self._turns[k] = turn + 1
+                return ready
+        return None
+
+    def _came(self, ready: Ready, outcome: Outcome) -> None:
+        feed = self._feeds[ready.job.device]
+        feed.solved(outcome)
+        if outcome.error is not None:
+            _log.error("solver_failed", device=ready.job.device, reason=outcome.error)
+        if outcome.solution is not None:
+            self._emit(
+                Solved(
+                    device=ready.job.device,
+                    solution=outcome.solution,
+                    rx_s=ready.rx_s,
+                    source=ready.source,
+                    station=ready.station,
+                )
+            )
+
+    def _lost(self, k: int, ready: Ready | None) -> None:
+        for feed in self._teams[k]:
+            feed.restarted()
+            feed.n_restarts += 1
+        if ready is not None:
+            self._feeds[ready.job.device].lost()
