@@ -39,7 +39,7 @@ from bdgw.hostclock import HostClock
 from bdgw.hub import Hub
 from bdgw.intake import Intake
 from bdgw.messaging import MessageExchange, PortEvent
-from bdgw.model import Alarm, ConnectionState, DeviceState, DeviceStatus, Via
+from bdgw.model import Alarm, ConnectionState, DeviceState, DeviceStatus, Solver, Via
 from bdgw.ntrip.gate import AccountGate
 from bdgw.plan import (
     adapter_specs,
@@ -61,6 +61,7 @@ from bdgw.publish.embedded import EmbeddedBroker
 from bdgw.publish.mqtt import MqttPublisher, Presence
 from bdgw.publish.sink import PublishingSink
 from bdgw.receiver import (
+    EpochSeen,
     ReceiverSession,
 )
 from bdgw.receivers import (
@@ -70,8 +71,7 @@ from bdgw.receivers import (
 from bdgw.repair import Repair
 from bdgw.repair_command import RepairCommands
 from bdgw.shortmsg.ledger_store import StoreError
-from bdgw.solving import Solved, SolveMode, Solving
-from bdgw.solving.fix import fix_of, provenance_of
+from bdgw.solving import Position, SolveMode, Solving
 from bdgw.statedir import locked
 from bdgw.status import GatewayStatus
 from bdgw.store.outbox_file import open_outbox
@@ -169,7 +169,8 @@ class Gateway:
         )
         self.solving = Solving(
             solver_specs(config),
-            emit=self._on_solved,
+            emit=self._on_position,
+            alarm=self._hub.publish,
             clock=self._clock,
             near_gpst_ns=self._time.gpst_ns,
             rng=self._rng,
@@ -378,18 +379,29 @@ class Gateway:
             self._augmentation.take(device, event, now)
         if isinstance(event, Frame):
             self.solving.rover_frame(device, event.data, now)
-        if self.solving.mode(device) is SolveMode.GATEWAY:
-            self.intake.take_sky(device, event)
-        else:
+        mode = self.solving.mode(device)
+        if mode is SolveMode.RECEIVER:
             self.intake.take(device, event, now)
+        elif isinstance(event, EpochSeen):
+            if mode is SolveMode.GATEWAY:
+                self.intake.take_sky(device, event)
+            self.solving.receiver_epoch(device, event, now)
 
-    def _on_solved(self, solved: Solved) -> None:
-        fix = fix_of(solved.solution, solved.station)
-        corrections = self._augmentation.corrections
-        # Where the rover is says which base is the nearest, and what a caster is told.
-        corrections.fix_seen(solved.device, fix, solved.rx_s)
-        corr = provenance_of(fix, solved.source)
-        self.intake.take_solution(solved.device, fix, corr, solved.rx_s)
+    def _on_position(self, device: str, position: Position) -> None:
+        """Take one epoch of a device that the gateway solves, alone or beside its receiver."""
+        now, epoch = self._clock.monotonic_s(), position.epoch
+        if position.solver is Solver.RECEIVER and epoch is not None:
+            told = EpochSeen(position.fix, epoch.sky, epoch.rx_s)
+            self.intake.take(device, told, now, position.check)
+            return
+        if epoch is None:
+            # Where the rover is says which base is the nearest, and what a caster is told.
+            self._augmentation.corrections.fix_seen(device, position.fix, position.rx_s)
+        else:
+            self.intake.take_sky(device, epoch)
+        self.intake.take_solution(
+            device, position.fix, position.rx_s, corr=position.corr, check=position.check
+        )
 
     def _build_archive(self) -> Archive | None:
         if self._history is None:

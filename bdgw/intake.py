@@ -12,7 +12,18 @@ from typing import Protocol
 import msgspec
 
 from bdgw.hub import FixQuarantined, Hub, SkySeen
-from bdgw.model import Alarm, DeviceFix, Fix, FixKind, Provenance, Sky, Solver, TimeQuality, Via
+from bdgw.model import (
+    Alarm,
+    DeviceFix,
+    Fix,
+    FixKind,
+    Provenance,
+    Sky,
+    Solver,
+    SolverCheck,
+    TimeQuality,
+    Via,
+)
 from bdgw.receiver import EpochSeen
 from bdgw.stream import StreamStats
 from bdgw.timescale import format_utc
@@ -108,8 +119,13 @@ class Intake:
         self._utc_ns = utc_ns
         self._monotonic_s = monotonic_s
 
-    def take(self, device: str, event: object, now: float) -> None:
-        """Take one event of a device's session; only epochs are its business."""
+    def take(
+        self, device: str, event: object, now: float, check: SolverCheck | None = None
+    ) -> None:
+        """Take one event of a device's session; only epochs are its business.
+
+        ``check`` is what the gateway's own solution says of it.
+        """
         if not isinstance(event, EpochSeen):
             return
         record = self.records[device]
@@ -121,11 +137,19 @@ class Intake:
             return
         record.was_implausible = False
         corr = self._correction_of(device, event.fix, now)
-        self._publish(record, event, Solver.RECEIVER, corr)
+        self._publish(record, event, Solver.RECEIVER, corr, check)
         if record.facts.sends_sky and event.sky is not None:
             self._hub.publish(SkySeen(device=device, sky=event.sky))
 
-    def take_solution(self, device: str, fix: Fix, corr: Provenance | None, rx_s: float) -> None:
+    def take_solution(
+        self,
+        device: str,
+        fix: Fix,
+        rx_s: float,
+        *,
+        corr: Provenance | None,
+        check: SolverCheck | None = None,
+    ) -> None:
         """Take a position that the gateway has computed; it is numbered like the device's own.
 
         ``corr`` is the base that it used, and ``rx_s`` when its observations had come.
@@ -139,7 +163,7 @@ class Intake:
                 self._quarantine(record, event, reason)
                 return
         record.was_implausible = False
-        self._publish(record, event, Solver.GATEWAY, corr)
+        self._publish(record, event, Solver.GATEWAY, corr, check)
 
     def take_sky(self, device: str, event: object) -> None:
         """Take the satellites that a receiver sees whose positions are not published."""
@@ -150,7 +174,12 @@ class Intake:
                 self._hub.publish(SkySeen(device=device, sky=event.sky))
 
     def _publish(
-        self, record: DeviceRecord, event: EpochSeen, solver: Solver, corr: Provenance | None
+        self,
+        record: DeviceRecord,
+        event: EpochSeen,
+        solver: Solver,
+        corr: Provenance | None,
+        check: SolverCheck | None,
     ) -> None:
         frame, frame_epoch_year = self._frame_of(record.facts, event.fix, solver, corr)
         item = DeviceFix(
@@ -164,6 +193,7 @@ class Intake:
             frame=frame,
             frame_epoch_year=frame_epoch_year,
             corr=corr,
+            check=check,
         )
         record.seq += 1
         record.last = item

@@ -74,7 +74,7 @@ class DeviceConfig(Section):
     """Who signed the caster's certificate, for ``ntrips://``."""
     correction: Annotated[str, Field(min_length=1, max_length=64)] = "none"
     """Name of a correction, ``nearest``, or ``none``."""
-    solve: Literal["receiver", "gateway"] = "receiver"
+    solve: Literal["receiver", "gateway", "both"] = "receiver"
     """Who computes the position."""
     rtk: RtkConfig | None = None
     frame: Frame | None = None
@@ -96,7 +96,7 @@ class DeviceConfig(Section):
     def _solved_is_a_live_receiver(self) -> DeviceConfig:
         if self.solve == "receiver":
             if self.rtk is not None:
-                raise ValueError('rtk: only with solve = "gateway"')
+                raise ValueError('rtk: only with solve = "gateway" or "both"')
             return self
         if self.role != "receiver":
             raise ValueError('solve: only a device with role = "receiver" is solved')

@@ -12,18 +12,18 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
-import msgspec
 import structlog
 
-from bdgw.model import Provenance
-from bdgw.positioning.solution import Solution
+from bdgw.model import Alarm, Provenance
+from bdgw.solving.comparison import Comparison
 from bdgw.solving.feed import Feed, Ready
 from bdgw.solving.job import Outcome
+from bdgw.solving.position import Position
 from bdgw.solving.snapshot import SolverSnapshot
 from bdgw.solving.spec import SolveMode, SolverSpec
 from bdgw.solving.worker import Worker
 
-__all__ = ["Solved", "Solving"]
+__all__ = ["Solving"]
 
 _log = structlog.get_logger(__name__)
 
@@ -35,18 +35,9 @@ class Clock(Protocol):
         """Seconds that never step."""
         ...
 
-
-class Solved(msgspec.Struct, frozen=True, kw_only=True):
-    """A solution of a device; ``rx_s`` is when the rover's epoch was whole.
-
-    ``source`` and ``station`` are those of the base's epoch that was at hand.
-    """
-
-    device: str
-    solution: Solution
-    rx_s: float
-    source: Provenance | None
-    station: int | None
+    def utc_ns(self) -> int:
+        """POSIX nanoseconds of the host."""
+        ...
 
 
 class Solving:
@@ -56,7 +47,8 @@ class Solving:
         self,
         specs: Sequence[SolverSpec],
         *,
-        emit: Callable[[Solved], None],
+        emit: Callable[[str, Position], None],
+        alarm: Callable[[Alarm], None],
         clock: Clock,
         near_gpst_ns: Callable[[float], int | None],
         rng: random.Random,
@@ -65,6 +57,7 @@ class Solving:
         """Prepare; no process is started yet."""
         self._feeds = {spec.device: Feed(spec) for spec in specs}
         self._emit = emit
+        self._alarm = alarm
         self._clock = clock
         self._near_gpst_ns = near_gpst_ns
         self._due = asyncio.Event()
@@ -105,6 +98,13 @@ class Solving:
             feed.rover_frame(frame, near_gpst_ns=self._near_gpst_ns(now), now=now)
             self._look(device)
 
+    def receiver_epoch(self, device: str, epoch: EpochSeen, now: float) -> None:
+        """Take what the receiver of a device that both solve says of an epoch."""
+        feed = self._feeds.get(device)
+        if feed is not None:
+            feed.receiver_epoch(epoch, now)
+            self._look(device)
+
     def base_frames(self, device: str, data: bytes, source: Provenance | None, now: float) -> None:
         """Take whole frames of the correction that a device is given."""
         feed = self._feeds.get(device)
@@ -125,12 +125,35 @@ class Solving:
         return [worker.pid for worker in self._workers if worker.pid is not None]
 
     def _look(self, device: str) -> None:
-        """Wake whoever has something to do now."""
+        """Give out what is ready, and wake whoever has something to do."""
         feed = self._feeds[device]
+        for position in feed.positions():
+            self._emit(device, position)
+        if feed.joiner is not None:
+            for found in feed.joiner.news():
+                self._tell(device, found, is_disagreeing=feed.joiner.watch.is_disagreeing)
         if feed.is_ready():
             self._workers[self._worker_of[device]].wake()
         if feed.deadline() is not None:
             self._due.set()
+
+    def _tell(self, device: str, found: Comparison, *, is_disagreeing: bool) -> None:
+        """Raise the alarm, or say that it is over."""
+        off = f"{found.diff_h_m:.2f} m apart (bound {found.bound_h_m:.2f} m)"
+        if found.diff_v_m is not None:
+            off += f", {found.diff_v_m:.2f} m in height (bound {found.bound_v_m:.2f} m)"
+        kind, text = (
+            ("solvers_disagree", f"receiver and gateway are {off}; the status is lowered")
+            if is_disagreeing
+            else ("solvers_agree", f"receiver and gateway agree again: {off}")
+        )
+        fields: dict[str, str | int | float] = {
+            "diff_h_m": round(found.diff_h_m, 3),
+            "bound_h_m": round(found.bound_h_m, 3),
+        }
+        self._alarm(
+            Alarm(kind=kind, device=device, text=text, t_utc_ns=self._clock.utc_ns(), fields=fields)
+        )
 
     async def _keep_time(self) -> None:
         while True:
@@ -140,8 +163,7 @@ class Solving:
                 deadline_s = feed.deadline()
                 if deadline_s is not None and deadline_s <= now:
                     feed.tick(now=now)
-                    if feed.is_ready():
-                        self._workers[self._worker_of[device]].wake()
+                    self._look(device)
             deadlines = [at_s for f in self._feeds.values() if (at_s := f.deadline()) is not None]
             pause_s = None if not deadlines else max(0.001, min(deadlines) - now)
             try:
@@ -163,19 +185,10 @@ class Solving:
 
     def _came(self, ready: Ready, outcome: Outcome) -> None:
         feed = self._feeds[ready.job.device]
-        feed.solved(outcome)
+        feed.solved(ready, outcome, self._clock.monotonic_s())
         if outcome.error is not None:
             _log.error("solver_failed", device=ready.job.device, reason=outcome.error)
-        if outcome.solution is not None:
-            self._emit(
-                Solved(
-                    device=ready.job.device,
-                    solution=outcome.solution,
-                    rx_s=ready.rx_s,
-                    source=ready.source,
-                    station=ready.station,
-                )
-            )
+        self._look(ready.job.device)
 
     def _lost(self, k: int, ready: Ready | None) -> None:
         for feed in self._teams[k]:

@@ -10,7 +10,9 @@ from collections import Counter, deque
 
 import msgspec
 
-from bdgw.model import FixKind, Provenance
+from bdgw.model import FixKind, Provenance, Solver
+from bdgw.receiver import EpochSeen
+from bdgw.solving.fix import fix_of, provenance_of
 from bdgw.solving.gathering import (
     EpochFrames,
     Gathered,
@@ -20,15 +22,19 @@ from bdgw.solving.gathering import (
     cut_frames,
 )
 from bdgw.solving.job import Job, Outcome
+from bdgw.solving.joining import Joiner
 from bdgw.solving.matching import Matcher, Pair
+from bdgw.solving.position import Position
 from bdgw.solving.snapshot import SolverSnapshot
-from bdgw.solving.spec import SolverSpec
+from bdgw.solving.spec import SolveMode, SolverSpec
 
 __all__ = ["Feed", "Ready"]
 
 _READY_MAX = 4
 _ORBITS_MAX = 512
 _SMOOTH = 0.05
+_COMPUTE_S = 1.0
+"""A fix of the receiver waits so much longer than the base may take."""
 
 
 class _Matched(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +78,10 @@ class Feed:
         self._n_solved = 0
         self._ms_per_epoch: float | None = None
         self._why: str | None = None
+        self._solved: list[Position] = []
+        self.joiner = (
+            Joiner(wait_s=spec.wait_s + _COMPUTE_S) if spec.mode is SolveMode.BOTH else None
+        )
         self.n_restarts = 0
         """How often its worker began anew."""
 
@@ -79,8 +89,18 @@ class Feed:
         """Take a frame of the rover's stream."""
         self._near_gpst_ns = near_gpst_ns
         for item in self._rover.receive(frame, near_gpst_ns=near_gpst_ns, now=now):
-            self._rover_said(item)
+            self._rover_said(item, now)
         self._look(now)
+
+    def receiver_epoch(self, epoch: EpochSeen, now: float) -> None:
+        """Take what the receiver says of an epoch; with nothing to compare it is not published."""
+        if self.joiner is not None:
+            self.joiner.receiver(epoch, now)
+
+    def positions(self) -> list[Position]:
+        """Drain what is ready to be published."""
+        solved, self._solved = self._solved, []
+        return solved if self.joiner is None else self.joiner.positions()
 
     def base_frames(
         self, data: bytes, *, source: Provenance | None, near_gpst_ns: int | None, now: float
@@ -99,14 +119,22 @@ class Feed:
     def tick(self, *, now: float) -> None:
         """Let waits end."""
         for item in self._rover.tick(now=now):
-            self._rover_said(item)
+            self._rover_said(item, now)
         for item in self._base.tick(now=now):
             self._base_said(item)
         self._look(now)
+        if self.joiner is not None:
+            self.joiner.tick(now)
 
     def deadline(self) -> float | None:
         """When ``tick`` is due."""
-        parts = (self._rover.deadline(), self._base.deadline(), self._matcher.deadline())
+        joined_s = None if self.joiner is None else self.joiner.deadline()
+        parts = (
+            self._rover.deadline(),
+            self._base.deadline(),
+            self._matcher.deadline(),
+            joined_s,
+        )
         return min((at_s for at_s in parts if at_s is not None), default=None)
 
     def is_ready(self) -> bool:
@@ -145,8 +173,8 @@ class Feed:
             station=None if base is None else base.station,
         )
 
-    def solved(self, outcome: Outcome) -> None:
-        """Count what became of a job."""
+    def solved(self, ready: Ready, outcome: Outcome, now: float) -> None:
+        """Take what became of a job."""
         solution = outcome.solution
         if outcome.error is not None:
             self._dropped["failed"] += 1
@@ -165,6 +193,12 @@ class Feed:
         self._ms_per_epoch = (
             spent_ms if before_ms is None else before_ms + _SMOOTH * (spent_ms - before_ms)
         )
+        fix = fix_of(solution, ready.station)
+        corr = provenance_of(fix, ready.source)
+        if self.joiner is not None:
+            self.joiner.solved(fix, corr, ready.rx_s, now)
+            return
+        self._solved.append(Position(fix=fix, solver=Solver.GATEWAY, rx_s=ready.rx_s, corr=corr))
 
     def restarted(self) -> None:
         """The worker has forgotten everything: it is told the ephemerides once more."""
@@ -176,6 +210,7 @@ class Feed:
 
     def snapshot(self, *, worker: str) -> SolverSnapshot:
         """How it fares."""
+        joiner = self.joiner
         return SolverSnapshot(
             mode=self.spec.mode.value,
             epochs=self._n_solved,
@@ -188,11 +223,15 @@ class Feed:
             worker=worker,
             worker_restarts=self.n_restarts,
             reason=self._why,
+            compared={} if joiner is None else dict(joiner.counts),
+            is_disagreeing=None if joiner is None else joiner.watch.is_disagreeing,
         )
 
-    def _rover_said(self, item: Gathered) -> None:
+    def _rover_said(self, item: Gathered, now: float) -> None:
         if isinstance(item, EpochFrames):
             self._matcher.rover(item)
+            if self.joiner is not None:
+                self.joiner.raw(item.t_gpst_ns, now)
         elif isinstance(item, OrbitFrame):
             self._keep(item)
 

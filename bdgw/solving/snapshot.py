@@ -27,5 +27,8 @@ class SolverSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Of a processor, smoothed."""
     worker: str
     worker_restarts: int
+    compared: Mapping[str, int]
+    """Where both solve: ``agreed``, ``disagreed``, ``unchecked``, ``late_fix``, ``late_solution``."""
+    is_disagreeing: bool | None
     reason: str | None
     """Why the last epoch is no better."""

@@ -158,3 +158,42 @@ async def test_a_raw_rover_becomes_fixed_within_centimetres_and_single_without_i
     assert shown["solver"]["epochs"] >= 1
     assert shown["solver"]["ms_per_epoch"] > 0.0
     assert again["solver"]["ephemerides"] > 10
+
+
+async def test_with_both_the_receiver_is_checked_every_epoch(tmp_path: Path, mosquitto, watching):
+    """The receiver says that it is fixed; its observations show it 5 m farther east at last."""
+    broker = await mosquitto()
+    seen = watching(broker.port)
+    port = free_port()
+    spoken = "output=nmea+rtcm,quality=rtk_fixed,sky_every_s=3600,move=12:5:0:0"
+    async with sim_caster(mount()) as caster, field(rover_line(port) + f",{spoken}"):
+        text = (
+            head(tmp_path, f'url = "{broker.url}"')
+            + from_caster("net", caster, "BASE")
+            + device("rover", f"tcp://127.0.0.1:{port}", 'correction = "net"', 'solve = "both"')
+        )
+        async with running(text) as run:
+            await until(lambda: seen.alarms("solvers_disagree"), "the alarm")
+            shown = await run.device("rover")
+            alarm = seen.alarms("solvers_disagree")[0]
+            records = seen.values(FIX)
+    epochs = [record["t_fix"] for record in records]
+    assert epochs == sorted(set(epochs)), "one record an epoch, in their order"
+    assert [record["seq"] for record in records] == list(range(len(records)))
+    for record in records:
+        schema("fix").validate(record)
+    schema("alarm").validate(alarm)
+    checked = [record for record in records if record.get("check", {}).get("fix") == "rtk_fixed"]
+    agreed = [record for record in checked if record["check"]["agrees"]]
+    doubted = [record for record in checked if not record["check"]["agrees"]]
+    assert len(agreed) > 5
+    assert {record["fix"] for record in agreed} == {"rtk_fixed"}
+    assert {record["solver"] for record in checked} == {"receiver"}
+    assert max(record["check"]["diff_h_m"] for record in agreed) < CENTIMETRES
+    # Nobody saw the move but the observations: what the receiver calls fixed is not believed.
+    assert {record["fix"] for record in doubted} == {"rtk_float"}
+    assert all(abs(record["check"]["diff_h_m"] - 5.0) < CENTIMETRES for record in doubted)
+    assert (alarm["dev"], len(doubted)) == ("rover", 3)
+    assert abs(alarm["diff_h_m"] - 5.0) < CENTIMETRES
+    assert shown["solver"]["compared"]["disagreed"] >= 3
+    assert shown["solver"]["is_disagreeing"] is True
