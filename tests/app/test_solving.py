@@ -165,7 +165,7 @@ async def test_with_both_the_receiver_is_checked_every_epoch(tmp_path: Path, mos
     broker = await mosquitto()
     seen = watching(broker.port)
     port = free_port()
-    spoken = "output=nmea+rtcm,quality=rtk_fixed,sky_every_s=3600,move=12:5:0:0"
+    spoken = "output=nmea+rtcm,quality=rtk_fixed,sky_every_s=3600,move=7:5:0:0"
     async with sim_caster(mount()) as caster, field(rover_line(port) + f",{spoken}"):
         text = (
             head(tmp_path, f'url = "{broker.url}"')

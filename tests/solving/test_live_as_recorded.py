@@ -1,0 +1,151 @@
+"""The live way and ``bdgw rtk`` on the same bytes give the same solutions, to the last bit."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import random
+import time
+
+import msgspec
+import pytest
+
+from bdgw.model import Alarm, FixKind, Provenance
+from bdgw.positioning.engine import EngineOptions
+from bdgw.positioning.solution import Solution
+from bdgw.recorded import read_recording, solutions
+from bdgw.solving.desk import Solving
+from bdgw.solving.feed import Feed
+from bdgw.solving.position import Position
+from bdgw.solving.rover_solver import RoverSolver, proven
+from bdgw.solving.spec import SolveMode, SolverSpec
+from tests.publish.brokers import until
+from tests.solving.streams import T0_GPST_NS, station, truth_m
+
+SECONDS = 12
+SPEC = SolverSpec(device="r", mode=SolveMode.GATEWAY, has_base=True)
+SOURCE = Provenance(name="net", mount="A", frame="CGCS2000", frame_epoch_year=2000.0)
+
+
+def recorded(rover: list[list[bytes]], base: list[list[bytes]]) -> list[Solution]:
+    """What the command makes of the same frames in two files."""
+    files = [
+        read_recording(b"".join(f for second in seconds for f in second), T0_GPST_NS)
+        for seconds in (rover, base)
+    ]
+    options = EngineOptions(systems=SPEC.systems, mask_deg=SPEC.mask_deg, max_age_s=SPEC.max_age_s)
+    return list(solutions(files[0], files[1], [], options))
+
+
+def live(rover: list[list[bytes]], base: list[list[bytes]]) -> list[Solution]:
+    """The feed and the inside of a worker; the base comes a little later than the rover.
+
+    But for the first epoch: a base that has never spoken is not waited for.
+    """
+    feed, solver, found = Feed(SPEC), RoverSolver(), []
+    feed.base_frames(b"".join(base[0]), source=SOURCE, near_gpst_ns=T0_GPST_NS, now=0.0)
+    for second, (of_rover, of_base) in enumerate(zip(rover, base, strict=True)):
+        for frame in of_rover:
+            feed.rover_frame(frame, near_gpst_ns=T0_GPST_NS, now=float(second))
+        if of_base and second:
+            feed.base_frames(
+                b"".join(of_base), source=SOURCE, near_gpst_ns=T0_GPST_NS, now=second + 0.3
+            )
+        feed.tick(now=second + 0.9)
+        while (ready := feed.take()) is not None:
+            outcome = solver.solve(ready.job)
+            assert outcome.solution is not None
+            found.append(outcome.solution)
+    return found
+
+
+def streams(lost: tuple[int, ...] = ()) -> tuple[list[list[bytes]], list[list[bytes]]]:
+    rover = [list(frames) for frames in station("rover", SECONDS)]
+    base = [list(frames) for frames in station("base", SECONDS)]
+    for second in lost:
+        base[second] = []
+    return rover, base
+
+
+@pytest.mark.parametrize("lost", [(), (4, 5, 9)])
+def test_live_solutions_are_those_of_the_files(lost):
+    wanted, found = recorded(*streams(lost)), live(*streams(lost))
+    assert [msgspec.to_builtins(s) for s in found] == [msgspec.to_builtins(s) for s in wanted]
+    assert {s.kind for s in found[3:]} == {FixKind.RTK_FIXED}
+    for solution in found[3:]:
+        assert solution.ecef_m is not None
+        assert math.dist(solution.ecef_m, truth_m()) < 0.03
+
+
+class Clock:
+    def monotonic_s(self) -> float:
+        return time.monotonic()
+
+    def utc_ns(self) -> int:
+        return time.time_ns()
+
+
+async def test_a_worker_process_gives_the_same_and_ends_with_its_owner():
+    rover, base = streams()
+    wanted = recorded(rover, base)
+    heard: list[Position] = []
+    alarms: list[Alarm] = []
+    solving = Solving(
+        [SPEC],
+        emit=lambda _device, position: heard.append(position),
+        alarm=alarms.append,
+        clock=Clock(),
+        near_gpst_ns=lambda _now: T0_GPST_NS,
+        rng=random.Random(1),
+    )
+    task = asyncio.create_task(solving.run())
+    try:
+        for second in range(SECONDS):
+            now = time.monotonic()
+            solving.base_frames("r", b"".join(base[second]), SOURCE, now)
+            for frame in rover[second]:
+                solving.rover_frame("r", frame, now)
+            await until(lambda n=second: len(heard) > n or task.done(), "a solution")
+        (pid,) = solving.pids()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert not solving.pids()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert [p.fix.kind for p in heard] == [s.kind for s in wanted]
+    assert [p.fix.t_gpst_ns for p in heard] == [s.t_gpst_ns for s in wanted]
+    fixed = [p for p in heard if p.fix.kind is FixKind.RTK_FIXED]
+    assert fixed[0].corr == Provenance(
+        name="net", mount="A", station=7, age_s=0.0, frame="CGCS2000", frame_epoch_year=2000.0
+    )
+    shown = solving.snapshot("r")
+    assert shown is not None
+    assert (shown.epochs, dict(shown.dropped), shown.worker_restarts) == (SECONDS, {}, 0)
+
+
+def test_only_what_was_fixed_at_this_epoch_with_a_young_base_is_called_fixed():
+    good = Solution(
+        t_gpst_ns=10,
+        kind=FixKind.RTK_FIXED,
+        ecef_m=(1.0, 2.0, 3.0),
+        acc_h_m=0.01,
+        acc_v_m=0.02,
+        ratio=5.0,
+        n_fixed=8,
+        age_s=1.0,
+    )
+    assert proven(good, 10, 5.0) is good
+    for change in (
+        {"age_s": 5.1},
+        {"age_s": None},
+        {"age_s": -1.0},
+        {"ratio": None},
+        {"n_fixed": 3},
+        {"acc_h_m": None},
+        {"acc_v_m": math.nan},
+    ):
+        doubted = proven(msgspec.structs.replace(good, **change), 10, 5.0)
+        assert doubted.kind is FixKind.RTK_FLOAT
+    assert proven(good, 11, 5.0).kind is FixKind.NONE
