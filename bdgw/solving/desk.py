@@ -15,6 +15,7 @@ from typing import Protocol
 import structlog
 
 from bdgw.model import Alarm, Provenance
+from bdgw.receiver import EpochSeen
 from bdgw.solving.comparison import Comparison
 from bdgw.solving.feed import Feed, Ready
 from bdgw.solving.job import Outcome

@@ -28,7 +28,7 @@ class SolverSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     worker: str
     worker_restarts: int
     compared: Mapping[str, int]
-    """Where both solve: ``agreed``, ``disagreed``, ``unchecked``, ``late_fix``, ``late_solution``."""
+    """Where both solve: ``agreed disagreed unchecked late_fix late_solution``, see ``joining``."""
     is_disagreeing: bool | None
     reason: str | None
     """Why the last epoch is no better."""

@@ -7,6 +7,7 @@ import math
 import os
 import random
 import time
+from functools import partial
 
 import msgspec
 import pytest
@@ -100,13 +101,17 @@ async def test_a_worker_process_gives_the_same_and_ends_with_its_owner():
         rng=random.Random(1),
     )
     task = asyncio.create_task(solving.run())
+
+    def is_heard(n: int) -> bool:
+        return len(heard) >= n or task.done()
+
     try:
         for second in range(SECONDS):
             now = time.monotonic()
             solving.base_frames("r", b"".join(base[second]), SOURCE, now)
             for frame in rover[second]:
                 solving.rover_frame("r", frame, now)
-            await until(lambda n=second: len(heard) > n or task.done(), "a solution")
+            await until(partial(is_heard, second + 1), "a solution")
         (pid,) = solving.pids()
     finally:
         task.cancel()

@@ -130,11 +130,12 @@ def test_what_is_in_time_is_matched_as_recorded_data_are(rover: list[int], base:
         return found
 
     rovers, bases = stream(rover), stream(base)
-    wanted = list(recorded.in_step(rovers, bases))  # type: ignore[type-var, arg-type]
+    wanted: list[object] = list(recorded.in_step(rovers, bases))  # type: ignore[arg-type]  # times alone count
     one, found, waiting = matcher(max_age_s=1e6, wait_s=0.0), [], list(bases)
     for item in rovers:
         while waiting and waiting[0].t_gpst_ns <= item.t_gpst_ns + SAME_INSTANT_NS:
             one.base(waiting.pop(0))
         one.rover(item)
         found += one.due(item.rx_s)
-    assert [(pair.rover, pair.base) for pair in found] == wanted
+    pairs: list[object] = [(pair.rover, pair.base) for pair in found]
+    assert pairs == wanted
