@@ -12,16 +12,21 @@ from functools import partial
 import msgspec
 import pytest
 
+from bdgw.geodesy import ecef_from_geodetic
 from bdgw.model import Alarm, FixKind, Provenance
 from bdgw.positioning.engine import EngineOptions
 from bdgw.positioning.solution import Solution
 from bdgw.recorded import read_recording, solutions
+from bdgw.rtcm.message import encode
+from bdgw.rtcm.station import StationPosition
 from bdgw.solving.desk import Solving
 from bdgw.solving.feed import Feed
 from bdgw.solving.position import Position
 from bdgw.solving.rover_solver import RoverSolver, proven
 from bdgw.solving.spec import SolveMode, SolverSpec
+from tests.conftest import read_capture, shared_data
 from tests.publish.brokers import until
+from tests.solving.rewriting import Writer, orbit_frame
 from tests.solving.streams import T0_GPST_NS, station, truth_m
 
 SECONDS = 12
@@ -29,29 +34,33 @@ SPEC = SolverSpec(device="r", mode=SolveMode.GATEWAY, has_base=True)
 SOURCE = Provenance(name="net", mount="A", frame="CGCS2000", frame_epoch_year=2000.0)
 
 
-def recorded(rover: list[list[bytes]], base: list[list[bytes]]) -> list[Solution]:
+def recorded(
+    rover: list[list[bytes]], base: list[list[bytes]], near_ns: int = T0_GPST_NS
+) -> list[Solution]:
     """What the command makes of the same frames in two files."""
     files = [
-        read_recording(b"".join(f for second in seconds for f in second), T0_GPST_NS)
+        read_recording(b"".join(f for second in seconds for f in second), near_ns)
         for seconds in (rover, base)
     ]
     options = EngineOptions(systems=SPEC.systems, mask_deg=SPEC.mask_deg, max_age_s=SPEC.max_age_s)
     return list(solutions(files[0], files[1], [], options))
 
 
-def live(rover: list[list[bytes]], base: list[list[bytes]]) -> list[Solution]:
+def live(
+    rover: list[list[bytes]], base: list[list[bytes]], near_ns: int = T0_GPST_NS
+) -> list[Solution]:
     """The feed and the inside of a worker; the base comes a little later than the rover.
 
     But for the first epoch: a base that has never spoken is not waited for.
     """
     feed, solver, found = Feed(SPEC), RoverSolver(), []
-    feed.base_frames(b"".join(base[0]), source=SOURCE, near_gpst_ns=T0_GPST_NS, now=0.0)
+    feed.base_frames(b"".join(base[0]), source=SOURCE, near_gpst_ns=near_ns, now=0.0)
     for second, (of_rover, of_base) in enumerate(zip(rover, base, strict=True)):
         for frame in of_rover:
-            feed.rover_frame(frame, near_gpst_ns=T0_GPST_NS, now=float(second))
+            feed.rover_frame(frame, near_gpst_ns=near_ns, now=float(second))
         if of_base and second:
             feed.base_frames(
-                b"".join(of_base), source=SOURCE, near_gpst_ns=T0_GPST_NS, now=second + 0.3
+                b"".join(of_base), source=SOURCE, near_gpst_ns=near_ns, now=second + 0.3
             )
         feed.tick(now=second + 0.9)
         while (ready := feed.take()) is not None:
@@ -77,6 +86,34 @@ def test_live_solutions_are_those_of_the_files(lost):
     for solution in found[3:]:
         assert solution.ecef_m is not None
         assert math.dist(solution.ecef_m, truth_m()) < 0.03
+
+
+@pytest.mark.capture
+def test_a_recorded_pair_that_is_played_live_is_solved_as_its_files_are():
+    """A metre of baseline in Japan, GPS and BeiDou, written again as RTCM 3."""
+    mat = ("gnss", "rtk", "matrtklib-static")
+    read = {
+        name: read_recording(read_capture(shared_data(*mat, name)))
+        for name in ("rover.obs.gz", "base.obs.gz", "base.nav")
+    }
+    base_m = ecef_from_geodetic(35.134707705, 136.977577939, 104.853)
+    rover_m = ecef_from_geodetic(35.13469901, 136.97757549, 104.8626)
+    orbits = [frame for one in read["base.nav"].orbits if (frame := orbit_frame(one)) is not None]
+    position = encode(StationPosition(number=1005, station=1, ecef_m=base_m))
+    writers = {"rover.obs.gz": Writer(2), "base.obs.gz": Writer(1)}
+    rover, base = (
+        [writer.epoch(epoch) for epoch in read[name].epochs[:60]]
+        for name, writer in writers.items()
+    )
+    base[0] = [*orbits, position, *base[0]]
+    rover[0] = [*orbits, *rover[0]]
+    near_ns = read["rover.obs.gz"].epochs[0].t_gpst_ns
+    wanted, found = recorded(rover, base, near_ns), live(rover, base, near_ns)
+    assert [msgspec.to_builtins(s) for s in found] == [msgspec.to_builtins(s) for s in wanted]
+    assert len(found) == 60
+    fixed = [s for s in found if s.kind is FixKind.RTK_FIXED]
+    assert len(fixed) > 50
+    assert all(s.ecef_m and math.dist(s.ecef_m, rover_m) < 0.02 for s in fixed)
 
 
 class Clock:
