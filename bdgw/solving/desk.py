@@ -6,6 +6,7 @@ Nothing is computed here. A device always has the same worker, which remembers i
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import random
 from collections.abc import Callable, Sequence
@@ -25,6 +26,8 @@ from bdgw.solving.spec import SolveMode, SolverSpec
 from bdgw.solving.worker import Worker
 
 __all__ = ["Solving"]
+
+_SHOWN = 5
 
 _log = structlog.get_logger(__name__)
 
@@ -62,6 +65,8 @@ class Solving:
         self._clock = clock
         self._near_gpst_ns = near_gpst_ns
         self._due = asyncio.Event()
+        self._next_s = math.inf
+        """When the time is looked at next."""
         n = min(len(specs), n_workers or max(1, (os.cpu_count() or 2) - 1))
         self._teams = [list(self._feeds.values())[k::n] for k in range(n)]
         self._turns = [0] * n
@@ -135,7 +140,8 @@ class Solving:
                 self._tell(device, found, is_disagreeing=feed.joiner.watch.is_disagreeing)
         if feed.is_ready():
             self._workers[self._worker_of[device]].wake()
-        if feed.deadline() is not None:
+        deadline_s = feed.deadline()
+        if deadline_s is not None and deadline_s < self._next_s:
             self._due.set()
 
     def _tell(self, device: str, found: Comparison, *, is_disagreeing: bool) -> None:
@@ -165,8 +171,9 @@ class Solving:
                 if deadline_s is not None and deadline_s <= now:
                     feed.tick(now=now)
                     self._look(device)
-            deadlines = [at_s for f in self._feeds.values() if (at_s := f.deadline()) is not None]
-            pause_s = None if not deadlines else max(0.001, min(deadlines) - now)
+            deadlines = (feed.deadline() for feed in self._feeds.values())
+            self._next_s = min((at_s for at_s in deadlines if at_s is not None), default=math.inf)
+            pause_s = None if math.isinf(self._next_s) else max(0.001, self._next_s - now)
             try:
                 async with asyncio.timeout(pause_s):
                     await self._due.wait()
@@ -191,9 +198,25 @@ class Solving:
             _log.error("solver_failed", device=ready.job.device, reason=outcome.error)
         self._look(ready.job.device)
 
-    def _lost(self, k: int, ready: Ready | None) -> None:
+    def _lost(self, k: int, ready: Ready | None, why: str) -> None:
         for feed in self._teams[k]:
             feed.restarted()
             feed.n_restarts += 1
         if ready is not None:
             self._feeds[ready.job.device].lost()
+        devices = [feed.spec.device for feed in self._teams[k]]
+        text = f"the process that solves {_listed(devices)} has ended ({why}); it is started again"
+        self._alarm(
+            Alarm(
+                kind="solver_ended",
+                device=devices[0] if len(devices) == 1 else None,
+                text=text,
+                t_utc_ns=self._clock.utc_ns(),
+                fields={"n_devices": len(devices)},
+            )
+        )
+
+
+def _listed(devices: Sequence[str]) -> str:
+    shown = ", ".join(devices[:_SHOWN])
+    return shown if len(devices) <= _SHOWN else f"{shown} and {len(devices) - _SHOWN} more"

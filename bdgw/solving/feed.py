@@ -78,6 +78,7 @@ class Feed:
         self._n_solved = 0
         self._ms_per_epoch: float | None = None
         self._why: str | None = None
+        self._has_heard = False
         self._solved: list[Position] = []
         self.joiner = (
             Joiner(wait_s=spec.wait_s + _COMPUTE_S) if spec.mode is SolveMode.BOTH else None
@@ -222,13 +223,14 @@ class Feed:
             ms_per_epoch=None if self._ms_per_epoch is None else round(self._ms_per_epoch, 3),
             worker=worker,
             worker_restarts=self.n_restarts,
-            reason=self._why,
+            reason=self._why if self._has_heard else "no whole epoch of observations has come",
             compared={} if joiner is None else dict(joiner.counts),
             is_disagreeing=None if joiner is None else joiner.watch.is_disagreeing,
         )
 
     def _rover_said(self, item: Gathered, now: float) -> None:
         if isinstance(item, EpochFrames):
+            self._has_heard = True
             self._matcher.rover(item)
             if self.joiner is not None:
                 self.joiner.raw(item.t_gpst_ns, now)

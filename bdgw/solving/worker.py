@@ -34,7 +34,7 @@ _log = structlog.get_logger(__name__)
 class Worker:
     """``next_job`` gives what to solve, or None; ``on_outcome`` takes what became of it.
 
-    ``on_lost`` is told when the process has ended by itself, with the job that was out.
+    ``on_lost`` is told that the process has ended by itself, of the job that was out, and why.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Worker:
         *,
         next_job: Callable[[], Ready | None],
         on_outcome: Callable[[Ready, Outcome], None],
-        on_lost: Callable[[Ready | None], None],
+        on_lost: Callable[[Ready | None, str], None],
         monotonic_s: Callable[[], float],
         rng: random.Random,
         command: tuple[str, ...] = (sys.executable, "-m", "bdgw.solving.worker_main"),
@@ -59,6 +59,7 @@ class Worker:
         self._backoff = Backoff(_FLOOR_S, _CAP_S, rng)
         self._command = command
         self._wake = asyncio.Event()
+        self._out: Ready | None = None
 
     def wake(self) -> None:
         """There may be a job."""
@@ -74,6 +75,8 @@ class Worker:
             self.n_restarts += 1
             self.state = f"ended ({why}), is started again"
             delay_s = self._backoff.next_delay_s()
+            self._on_lost(self._out, why)
+            self._out = None
             _log.warning("solver_ended", worker=self.name, reason=why, retry_s=round(delay_s, 2))
             await asyncio.sleep(delay_s)
 
@@ -99,13 +102,13 @@ class Worker:
                 ready = self._next_job()
                 if ready is None:
                     if not await self._woken(ending):
-                        self._on_lost(None)
                         return f"exit status {ending.result()}"
                     continue
+                self._out = ready
                 outcome = await _asked(process, ready)
                 if isinstance(outcome, str):
-                    self._on_lost(ready)
                     return outcome
+                self._out = None
                 self._on_outcome(ready, outcome)
         finally:
             ending.cancel()

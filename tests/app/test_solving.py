@@ -22,6 +22,7 @@ from tests.app.correction_rig import (
     TOPICS,
     Watcher,
     base_at,
+    correction,
     field,
     from_caster,
     hasten,
@@ -135,6 +136,8 @@ async def test_a_raw_rover_becomes_fixed_within_centimetres_and_single_without_i
                 lambda: any(f["fix"] == "rtk_fixed" for f in seen.values(FIX)[n_before:]),
                 "fixed again",
             )
+            (alarm,) = seen.alarms("solver_ended")
+            assert alarm["dev"] == "rover"
             caster.caster.change("BASE", "silent")
             await until(lambda: seen.last(FIX).get("fix") == "single", "alone")
         records = seen.values(FIX)
@@ -161,16 +164,30 @@ async def test_a_raw_rover_becomes_fixed_within_centimetres_and_single_without_i
 
 
 async def test_with_both_the_receiver_is_checked_every_epoch(tmp_path: Path, mosquitto, watching):
-    """The receiver says that it is fixed; its observations show it 5 m farther east at last."""
+    """The receiver says that it is fixed; its observations show it 5 m farther east at last.
+
+    The base is one of this gateway.
+    """
     broker = await mosquitto()
     seen = watching(broker.port)
     port = free_port()
     spoken = "output=nmea+rtcm,quality=rtk_fixed,sky_every_s=3600,move=7:5:0:0"
-    async with sim_caster(mount()) as caster, field(rover_line(port) + f",{spoken}"):
+    base_port = free_port()
+    base_line = rover_line(
+        base_port,
+        name="base",
+        station=77,
+        position_every_s=1,
+        lat_deg=BASE.lat_deg,
+        lon_deg=BASE.lon_deg,
+        alt_hae_m=BASE.alt_hae_m,
+    )
+    async with field(rover_line(port) + f",{spoken}", base_line):
         text = (
             head(tmp_path, f'url = "{broker.url}"')
-            + from_caster("net", caster, "BASE")
-            + device("rover", f"tcp://127.0.0.1:{port}", 'correction = "net"', 'solve = "both"')
+            + correction("site", "device://base")
+            + device("base", f"tcp://127.0.0.1:{base_port}", 'role = "base"')
+            + device("rover", f"tcp://127.0.0.1:{port}", 'correction = "site"', 'solve = "both"')
         )
         async with running(text) as run:
             await until(lambda: seen.alarms("solvers_disagree"), "the alarm")
