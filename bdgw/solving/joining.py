@@ -21,8 +21,8 @@ _SAME_NS = 20_000_000
 """Less than half of the shortest interval of receivers."""
 _RAW_S = 0.2
 """Sentences may come before the observations of their epoch."""
-_SENTENCES_S = 0.5
-"""A solution without sentences: their last one may show its end only when it has been quiet."""
+_SENTENCES_S = 1.2
+"""A solution without sentences: some end only where those of the next epoch begin."""
 _CHECKED_NS = 5_000_000_000
 """A fixed epoch of the receiver without a solution of ours stands if the last one agreed."""
 _BACK_NS = 3_600_000_000_000
@@ -145,10 +145,18 @@ class Joiner:
         # Where observations are there, a solution is on its way.
         return entry.rx_s + (self._wait_s if entry.is_raw else _RAW_S)
 
+    def _is_passed_over(self, first: _Entry) -> bool:
+        """Whether what the first one lacks has come of a later epoch: both come in order."""
+        later = [entry for entry in self._entries if entry is not first]
+        if first.epoch is None:
+            return first.ours is not None and any(e.epoch is not None for e in later)
+        return any(e.ours is not None for e in later)
+
     def _look(self, now: float) -> None:
         while self._entries:
             entry = self._entries[0]
-            if now < self._due_s(entry) and len(self._entries) <= _WAITING_MAX:
+            is_full = len(self._entries) > _WAITING_MAX
+            if now < self._due_s(entry) and not is_full and not self._is_passed_over(entry):
                 return
             self._entries.popleft()
             self._last_ns = entry.t_gpst_ns

@@ -116,7 +116,7 @@ async def test_a_raw_rover_becomes_fixed_within_centimetres_and_single_without_i
             + device(
                 "rover",
                 f"tcp://127.0.0.1:{port}",
-                'correction = "net"',
+                'correction = "nearest"',
                 'solve = "gateway"',
                 "rtk = { static = true, max_age_s = 2.0 }",
             )

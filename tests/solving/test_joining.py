@@ -90,6 +90,20 @@ def test_an_epoch_whose_observations_have_come_waits_for_its_solution():
     assert joiner.counts == {"unchecked": 1, "late_solution": 1}
 
 
+def test_what_a_later_epoch_has_passed_over_waits_no_longer():
+    joiner = Joiner(wait_s=1.5)
+    joiner.raw(T0_NS, 10.0)
+    joiner.solved(at(FixKind.SINGLE, 0.0), None, 10.0, 10.1)
+    joiner.tick(10.9)
+    assert not joiner.positions(), "its sentences may end with those of the next epoch"
+    joiner.receiver(told(FixKind.SINGLE, 0.2, 11.0), 11.0)
+    assert [p.solver for p in joiner.positions()] == [Solver.GATEWAY]
+    joiner.raw(T0_NS + 200_000_000, 11.0)
+    joiner.raw(T0_NS + 400_000_000, 11.1)
+    joiner.solved(at(FixKind.SINGLE, 0.4), None, 11.1, 11.15)
+    assert [p.solver for p in joiner.positions()] == [Solver.RECEIVER]
+
+
 EVENTS = st.tuples(
     st.sampled_from(["receiver", "raw", "solved", "tick"]),
     st.integers(0, 12),
