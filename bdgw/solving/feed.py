@@ -33,6 +33,7 @@ __all__ = ["Feed", "Ready"]
 _READY_MAX = 4
 _ORBITS_MAX = 512
 _SMOOTH = 0.05
+_DAY_NS = 86_400_000_000_000
 _COMPUTE_S = 1.0
 """A fix of the receiver waits so much longer than the base may take."""
 
@@ -88,7 +89,7 @@ class Feed:
 
     def rover_frame(self, frame: bytes, *, near_gpst_ns: int | None, now: float) -> None:
         """Take a frame of the rover's stream."""
-        self._near_gpst_ns = near_gpst_ns
+        self._date(near_gpst_ns)
         for item in self._rover.receive(frame, near_gpst_ns=near_gpst_ns, now=now):
             self._rover_said(item, now)
         self._look(now)
@@ -107,6 +108,7 @@ class Feed:
         self, data: bytes, *, source: Provenance | None, near_gpst_ns: int | None, now: float
     ) -> None:
         """Take whole frames of the correction that the device is given, and whose they are."""
+        self._date(near_gpst_ns)
         if _stream_of(source) != _stream_of(self._source):
             # Its own position comes first with it; that of another base is of no use.
             self._begin_base()
@@ -249,6 +251,15 @@ class Feed:
                 self._begin_base()
             self._station = item.station
             self._matcher.base(item)
+
+    def _date(self, near_ns: int | None) -> None:
+        """Note about when it is; ephemerides that were dated by another time are told anew."""
+        before_ns, self._near_gpst_ns = self._near_gpst_ns, near_ns
+        if near_ns is None or (before_ns is not None and abs(near_ns - before_ns) < _DAY_NS):
+            return
+        self.restarted()
+        if before_ns is not None:
+            self._begin_base()
 
     def _begin_base(self) -> None:
         """Let nothing of the base before meet the new one; its position may be known already."""

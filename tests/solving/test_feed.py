@@ -93,6 +93,24 @@ def test_a_base_without_a_position_gives_no_differential_position():
     assert outcome.solution.kind is FixKind.SINGLE
 
 
+def test_a_clock_that_is_put_right_dates_everything_anew():
+    """The host began in another year; ephemerides of then would be too old for ever."""
+    one, solver, kinds = feed(), RoverSolver(), []
+    for second in range(6):
+        near_ns = T0_GPST_NS - (40 * 7 * 86_400 * 10**9 if second < 3 else 0)
+        data = b"".join(station("base", 8)[second])
+        one.base_frames(data, source=NET, near_gpst_ns=near_ns, now=float(second))
+        for frame in station("rover", 8)[second]:
+            # No set has changed: none of them comes with the new date by itself.
+            one.rover_frame(frame, near_gpst_ns=near_ns, now=second + 0.1)
+        for job in jobs(one):
+            solution = solver.solve(job).solution
+            assert solution is not None
+            kinds.append((solution.kind, (solution.t_gpst_ns - T0_GPST_NS) // 10**9))
+    assert [t_s for _, t_s in kinds][3:] == [3, 4, 5]
+    assert kinds[-1][0] is FixKind.RTK_FIXED
+
+
 def test_a_mistake_of_the_engine_is_counted_and_costs_the_worker_its_memory():
     one = feed()
     hear(one, 0)

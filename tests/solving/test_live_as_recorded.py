@@ -70,17 +70,19 @@ def live(
     return found
 
 
-def streams(lost: tuple[int, ...] = ()) -> tuple[list[list[bytes]], list[list[bytes]]]:
-    rover = [list(frames) for frames in station("rover", SECONDS)]
-    base = [list(frames) for frames in station("base", SECONDS)]
+def streams(
+    lost: tuple[int, ...] = (), systems: str = "GEC"
+) -> tuple[list[list[bytes]], list[list[bytes]]]:
+    rover = [list(frames) for frames in station("rover", SECONDS, systems)]
+    base = [list(frames) for frames in station("base", SECONDS, systems)]
     for second in lost:
         base[second] = []
     return rover, base
 
 
-@pytest.mark.parametrize("lost", [(), (4, 5, 9)])
-def test_live_solutions_are_those_of_the_files(lost):
-    wanted, found = recorded(*streams(lost)), live(*streams(lost))
+@pytest.mark.parametrize(("lost", "systems"), [((), "GREC"), ((4, 5, 9), "GEC")])
+def test_live_solutions_are_those_of_the_files(lost, systems):
+    wanted, found = recorded(*streams(lost, systems)), live(*streams(lost, systems))
     assert [msgspec.to_builtins(s) for s in found] == [msgspec.to_builtins(s) for s in wanted]
     assert {s.kind for s in found[3:]} == {FixKind.RTK_FIXED}
     for solution in found[3:]:
