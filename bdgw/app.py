@@ -39,7 +39,7 @@ from bdgw.hostclock import HostClock
 from bdgw.hub import Hub
 from bdgw.intake import Intake
 from bdgw.messaging import MessageExchange, PortEvent
-from bdgw.model import Alarm, ConnectionState, DeviceState, DeviceStatus, Via
+from bdgw.model import Alarm, ConnectionState, DeviceState, DeviceStatus, Solver, Via
 from bdgw.ntrip.gate import AccountGate
 from bdgw.plan import (
     adapter_specs,
@@ -52,6 +52,7 @@ from bdgw.plan import (
     outbox_bounds,
     outbox_pace,
     outbox_path,
+    solver_specs,
 )
 from bdgw.publish import payload, topics
 from bdgw.publish.command import Command
@@ -60,6 +61,7 @@ from bdgw.publish.embedded import EmbeddedBroker
 from bdgw.publish.mqtt import MqttPublisher, Presence
 from bdgw.publish.sink import PublishingSink
 from bdgw.receiver import (
+    EpochSeen,
     ReceiverSession,
 )
 from bdgw.receivers import (
@@ -69,12 +71,14 @@ from bdgw.receivers import (
 from bdgw.repair import Repair
 from bdgw.repair_command import RepairCommands
 from bdgw.shortmsg.ledger_store import StoreError
+from bdgw.solving import Position, SolveMode, Solving
 from bdgw.statedir import locked
 from bdgw.status import GatewayStatus
 from bdgw.store.outbox_file import open_outbox
 from bdgw.timescale import posix_from_gpst
 from bdgw.trusted_time import TrustedTime
 from bdgw.wire.session import Session
+from bdgw.wire.splitter import Frame
 
 __all__ = ["Gateway", "check"]
 
@@ -163,6 +167,14 @@ class Gateway:
             correction_of=self._augmentation.corrections.provenance,
             time_judge=self._time,
         )
+        self.solving = Solving(
+            solver_specs(config),
+            emit=self._on_position,
+            alarm=self._hub.publish,
+            clock=self._clock,
+            near_gpst_ns=self._time.gpst_ns,
+            rng=self._rng,
+        )
         self._pool = build_pool(
             config,
             new_session=self._new_session,
@@ -207,6 +219,7 @@ class Gateway:
                 sources = [
                     group.create_task(self._augmentation.run(), name="augmentation"),
                     group.create_task(self._run_repair(), name="repair"),
+                    group.create_task(self.solving.run(), name="solving"),
                 ]
                 if self._messages is not None:
                     sources.append(group.create_task(self._messages.run(), name="messages"))
@@ -354,6 +367,13 @@ class Gateway:
         return self._host_clock.gpst_ns(now) if self._host_clock.is_synchronised() else None
 
     def _write_correction(self, device: str, data: bytes, done: Callable[[bool], None]) -> bool:
+        mode = self.solving.mode(device)
+        if mode is not SolveMode.RECEIVER:
+            source = self._augmentation.corrections.giving(device)
+            self.solving.base_frames(device, data, source, self._clock.monotonic_s())
+        if mode is SolveMode.GATEWAY:
+            done(True)
+            return True
         return self._pool.write(device, data, lifetime_s=_CORRECTION_LIFETIME_S, done=done)
 
     def _take(self, device: str, event: DeviceEvent, now: float) -> None:
@@ -364,7 +384,31 @@ class Gateway:
         # A recording speaks of another time and place.
         if self.intake.records[device].facts.via is not Via.FILE:
             self._augmentation.take(device, event, now)
-        self.intake.take(device, event, now)
+        if isinstance(event, Frame):
+            self.solving.rover_frame(device, event.data, now)
+        mode = self.solving.mode(device)
+        if mode is SolveMode.RECEIVER:
+            self.intake.take(device, event, now)
+        elif isinstance(event, EpochSeen):
+            if mode is SolveMode.GATEWAY:
+                self.intake.take_sky(device, event)
+            self.solving.receiver_epoch(device, event, now)
+
+    def _on_position(self, device: str, position: Position) -> None:
+        """Take one epoch of a device that the gateway solves, alone or beside its receiver."""
+        now, epoch = self._clock.monotonic_s(), position.epoch
+        if position.solver is Solver.RECEIVER and epoch is not None:
+            told = EpochSeen(position.fix, epoch.sky, epoch.rx_s)
+            self.intake.take(device, told, now, position.check)
+            return
+        if epoch is None:
+            # Where the rover is says which base is the nearest, and what a caster is told.
+            self._augmentation.corrections.fix_seen(device, position.fix, position.rx_s)
+        else:
+            self.intake.take_sky(device, epoch)
+        self.intake.take_solution(
+            device, position.fix, position.rx_s, corr=position.corr, check=position.check
+        )
 
     def _build_archive(self) -> Archive | None:
         if self._history is None:
@@ -416,6 +460,7 @@ class Gateway:
             publisher=publisher,
             broker=broker,
             corrections=self._augmentation.corrections,
+            solving=self.solving,
             caster=self._augmentation.caster,
             messages=self._messages,
             adapters=self.adapters,

@@ -12,7 +12,18 @@ from typing import Protocol
 import msgspec
 
 from bdgw.hub import FixQuarantined, Hub, SkySeen
-from bdgw.model import Alarm, DeviceFix, Fix, FixKind, Provenance, Sky, TimeQuality, Via
+from bdgw.model import (
+    Alarm,
+    DeviceFix,
+    Fix,
+    FixKind,
+    Provenance,
+    Sky,
+    Solver,
+    SolverCheck,
+    TimeQuality,
+    Via,
+)
 from bdgw.receiver import EpochSeen
 from bdgw.stream import StreamStats
 from bdgw.timescale import format_utc
@@ -20,6 +31,7 @@ from bdgw.timescale import format_utc
 __all__ = ["DeviceFacts", "DeviceRecord", "Intake", "TimeJudge"]
 
 _IMPLAUSIBLE = "no_such_date"
+_BROADCAST_FRAME = "WGS84"
 
 CorrectionOf = Callable[[str, Fix, float], Provenance | None]
 """(device, fix, monotonic seconds) -> the correction that the fix used, None where it used none
@@ -107,8 +119,13 @@ class Intake:
         self._utc_ns = utc_ns
         self._monotonic_s = monotonic_s
 
-    def take(self, device: str, event: object, now: float) -> None:
-        """Take one event of a device's session; only epochs are its business."""
+    def take(
+        self, device: str, event: object, now: float, check: SolverCheck | None = None
+    ) -> None:
+        """Take one event of a device's session; only epochs are its business.
+
+        ``check`` is what the gateway's own solution says of it.
+        """
         if not isinstance(event, EpochSeen):
             return
         record = self.records[device]
@@ -119,29 +136,82 @@ class Intake:
             self._quarantine(record, event, reason)
             return
         record.was_implausible = False
-        facts = record.facts
         corr = self._correction_of(device, event.fix, now)
-        frame, frame_epoch_year = facts.frame, facts.frame_epoch_year
-        if corr is not None and corr.frame is not None:
-            # A differential position is in the frame of its base, whatever the receiver is in.
-            frame, frame_epoch_year = corr.frame, corr.frame_epoch_year
+        self._publish(record, event, Solver.RECEIVER, corr, check)
+        if record.facts.sends_sky and event.sky is not None:
+            self._hub.publish(SkySeen(device=device, sky=event.sky))
+
+    def take_solution(
+        self,
+        device: str,
+        fix: Fix,
+        rx_s: float,
+        *,
+        corr: Provenance | None,
+        check: SolverCheck | None = None,
+    ) -> None:
+        """Take a position that the gateway has computed; it is numbered like the device's own.
+
+        ``corr`` is the base that it used, and ``rx_s`` when its observations had come.
+        """
+        record = self.records[device]
+        event = EpochSeen(fix, None, rx_s)
+        if self._time_judge is not None:
+            # It is not heard as a witness: its week is our own word.
+            reason = self._time_judge.reason_against(fix, rx_s, self._monotonic_s())
+            if reason is not None:
+                self._quarantine(record, event, reason)
+                return
+        record.was_implausible = False
+        self._publish(record, event, Solver.GATEWAY, corr, check)
+
+    def take_sky(self, device: str, event: object) -> None:
+        """Take the satellites that a receiver sees whose positions are not published."""
+        if isinstance(event, EpochSeen) and event.sky is not None:
+            record = self.records[device]
+            record.sky = (event.sky, event.rx_s)
+            if record.facts.sends_sky:
+                self._hub.publish(SkySeen(device=device, sky=event.sky))
+
+    def _publish(
+        self,
+        record: DeviceRecord,
+        event: EpochSeen,
+        solver: Solver,
+        corr: Provenance | None,
+        check: SolverCheck | None,
+    ) -> None:
+        frame, frame_epoch_year = self._frame_of(record.facts, event.fix, solver, corr)
         item = DeviceFix(
-            device=device,
+            device=record.facts.id,
             boot=self._boot,
             seq=record.seq,
             fix=event.fix,
-            via=facts.via,
+            via=record.facts.via,
             t_rx_utc_ns=self._t_rx_utc_ns(event),
+            solver=solver,
             frame=frame,
             frame_epoch_year=frame_epoch_year,
             corr=corr,
+            check=check,
         )
         record.seq += 1
         record.last = item
         record.fix_counts[event.fix.kind] += 1
         self._hub.publish(item)
-        if facts.sends_sky and event.sky is not None:
-            self._hub.publish(SkySeen(device=device, sky=event.sky))
+
+    @staticmethod
+    def _frame_of(
+        facts: DeviceFacts, fix: Fix, solver: Solver, corr: Provenance | None
+    ) -> tuple[str | None, float | None]:
+        """Give frame and epoch of the coordinates."""
+        if corr is not None and corr.frame is not None:
+            # A differential position is in the frame of its base, whatever the receiver is in.
+            return corr.frame, corr.frame_epoch_year
+        if solver is Solver.RECEIVER:
+            return facts.frame, facts.frame_epoch_year
+        # A point of our own is in that of the broadcast orbits, or of a base that does not say.
+        return (_BROADCAST_FRAME if fix.kind is FixKind.SINGLE else None), None
 
     def _t_rx_utc_ns(self, event: EpochSeen) -> int:
         return self._utc_ns() - int((self._monotonic_s() - event.rx_s) * 1e9)

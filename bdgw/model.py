@@ -23,6 +23,7 @@ __all__ = [
     "Satellite",
     "Sky",
     "Solver",
+    "SolverCheck",
     "TimeQuality",
     "Via",
 ]
@@ -63,6 +64,7 @@ class Solver(enum.StrEnum):
     """Who computed the position."""
 
     RECEIVER = "receiver"
+    GATEWAY = "gateway"
 
 
 class Via(enum.StrEnum):
@@ -139,6 +141,20 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     frame_epoch_year: float | None = None
 
 
+class SolverCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """What the other solver says of the same epoch, where both compute the position.
+
+    ``is_agreeing`` is None where one of them has no position.
+    """
+
+    solver: Solver
+    """The other one: the record's own ``solver`` is who was published."""
+    kind: FixKind
+    diff_h_m: float | None = None
+    diff_v_m: float | None = None
+    is_agreeing: bool | None = None
+
+
 class DeviceFix(msgspec.Struct, frozen=True, kw_only=True):
     """A fix with its place in the stream of a device: what is published and stored."""
 
@@ -153,6 +169,8 @@ class DeviceFix(msgspec.Struct, frozen=True, kw_only=True):
     frame: str | None = None
     frame_epoch_year: float | None = None
     corr: Provenance | None = None
+    check: SolverCheck | None = None
+    """Only of a live fix; the history does not keep it."""
 
 
 class DeviceStatus(enum.StrEnum):

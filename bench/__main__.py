@@ -29,6 +29,7 @@ from bench import (
     many_tcp,
     outage_hour,
     outbox,
+    positioning,
     rtcm_decode,
     segments,
     ten_hertz,
@@ -55,6 +56,7 @@ BENCHES: dict[str, Bench] = {
     "footprint": footprint.run,
     "corrections": corrections.run,
     "caster": caster_clients.run,
+    "positioning": positioning.run,
 }
 
 

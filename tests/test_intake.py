@@ -11,7 +11,18 @@ from hypothesis import strategies as st
 
 from bdgw.hub import DomainEvent, Hub, SkySeen
 from bdgw.intake import DeviceFacts, Intake
-from bdgw.model import Alarm, DeviceFix, Fix, FixKind, Satellite, Sky, TimeQuality, Via
+from bdgw.model import (
+    Alarm,
+    DeviceFix,
+    Fix,
+    FixKind,
+    Provenance,
+    Satellite,
+    Sky,
+    Solver,
+    TimeQuality,
+    Via,
+)
 from bdgw.receiver import EpochSeen, FramesSeen, ReceiverSession
 from bdgw.timescale import gpst_from_utc
 from tests.support.spoken import DAY, epoch
@@ -141,3 +152,43 @@ def test_a_wrong_date_leaves_the_latest_fix_alone():
     take(seen(TimeQuality.IMPLAUSIBLE))
     assert made.records["a"].last is latest
     assert len(kept.fixes()) == 1
+
+
+def ours(kind: FixKind) -> Fix:
+    return Fix(kind=kind, time_quality=TimeQuality.HOST_DATE, lat_deg=31.0, lon_deg=121.0)
+
+
+def test_solutions_of_the_gateway_are_numbered_with_the_fixes_of_the_receiver():
+    made, kept = intake()
+    made.take("a", seen(), 100.0)
+    made.take_solution("a", ours(FixKind.SINGLE), 99.0, corr=None)
+    made.take("a", seen(), 100.0)
+    assert [(fix.seq, fix.solver) for fix in kept.fixes()] == [
+        (0, Solver.RECEIVER),
+        (1, Solver.GATEWAY),
+        (2, Solver.RECEIVER),
+    ]
+    assert kept.fixes()[1].t_rx_utc_ns == HOST - 10**9
+
+
+@pytest.mark.parametrize(
+    ("kind", "corr", "frame"),
+    [
+        (FixKind.SINGLE, None, ("WGS84", None)),
+        (FixKind.RTK_FIXED, Provenance(name="n", frame="CGCS2000", frame_epoch_year=2000.0),
+         ("CGCS2000", 2000.0)),
+        (FixKind.RTK_FIXED, Provenance(name="n"), (None, None)),
+        (FixKind.NONE, None, (None, None)),
+    ],
+)  # fmt: skip
+def test_a_solution_is_in_the_frame_of_its_base_and_never_in_that_of_the_receiver(
+    kind: FixKind, corr: Provenance | None, frame: tuple[str | None, float | None]
+):
+    hub, kept = Hub(), Kept()
+    hub.subscribe(kept)
+    facts = DeviceFacts(id="a", via=Via.IP, frame="ITRF2020", frame_epoch_year=2026.0)
+    made = Intake([facts], hub, boot="7f3a", utc_ns=lambda: HOST, monotonic_s=lambda: 100.0)
+    made.take_solution("a", ours(kind), 100.0, corr=corr)
+    (fix,) = kept.fixes()
+    assert (fix.frame, fix.frame_epoch_year) == frame
+    assert fix.corr == corr

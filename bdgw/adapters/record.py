@@ -44,7 +44,7 @@ _QUALITIES = (
     TimeQuality.IMPLAUSIBLE,
 )
 _VIAS = (Via.IP, Via.SERIAL, Via.FILE)
-_SOLVERS = (Solver.RECEIVER,)
+_SOLVERS = (Solver.RECEIVER, Solver.GATEWAY)
 _FRAMES = (None, "WGS84", "CGCS2000", "ITRF2014", "ITRF2020")
 """Code 0 is a frame by name."""
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from bdgw import __version__
-from bdgw.cli import capture, ntrip, shortmsg
+from bdgw.cli import capture, ntrip, rtk, shortmsg
 from bdgw.cli.output import (
     EXIT_CONFIG,
     EXIT_SOFTWARE,
@@ -39,7 +39,7 @@ app = typer.Typer(
 
 app.add_typer(ntrip.app)
 app.add_typer(shortmsg.app)
-for _command in (capture.decode, capture.fixes, capture.replay, prove):
+for _command in (capture.decode, capture.fixes, capture.replay, prove, rtk.rtk):
     app.command()(_command)
 
 

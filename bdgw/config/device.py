@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from bdgw.config.shortmsg import FamilyName
 from bdgw.config.value import Frame, Name, Seconds, SecretConfig, Section, Url, Year
 
-__all__ = ["DeviceConfig", "ListenerConfig", "MatchConfig"]
+__all__ = ["DeviceConfig", "ListenerConfig", "MatchConfig", "RtkConfig"]
 
 
 class MatchConfig(Section):
@@ -43,6 +43,19 @@ class ListenerConfig(Section):
     identify_s: Seconds = 30.0
 
 
+class RtkConfig(Section):
+    """How the gateway solves a device."""
+
+    mask_deg: Annotated[float, Field(ge=0, lt=90)] = 15.0
+    """Satellites below are not used."""
+    static: bool = False
+    """The device stands still."""
+    max_age_s: Annotated[float, Field(gt=0, le=30)] = 5.0
+    """An epoch of the base that is older is not used."""
+    wait_s: Annotated[float, Field(ge=0, le=10)] = 0.5
+    """How long an epoch waits for the base's of the same instant."""
+
+
 class DeviceConfig(Section):
     """One device."""
 
@@ -61,7 +74,9 @@ class DeviceConfig(Section):
     """Who signed the caster's certificate, for ``ntrips://``."""
     correction: Annotated[str, Field(min_length=1, max_length=64)] = "none"
     """Name of a correction, ``nearest``, or ``none``."""
-    solve: Literal["receiver"] = "receiver"
+    solve: Literal["receiver", "gateway", "both"] = "receiver"
+    """Who computes the position."""
+    rtk: RtkConfig | None = None
     frame: Frame | None = None
     """Frame of the receiver's coordinates, e.g. WGS84 or CGCS2000. Without it fixes have none."""
     epoch: Year | None = None
@@ -75,6 +90,18 @@ class DeviceConfig(Section):
     def _epoch_needs_frame(self) -> DeviceConfig:
         if self.epoch is not None and self.frame is None:
             raise ValueError("epoch needs frame: a year alone says nothing of the coordinates")
+        return self
+
+    @model_validator(mode="after")
+    def _solved_is_a_live_receiver(self) -> DeviceConfig:
+        if self.solve == "receiver":
+            if self.rtk is not None:
+                raise ValueError('rtk: only with solve = "gateway" or "both"')
+            return self
+        if self.role != "receiver":
+            raise ValueError('solve: only a device with role = "receiver" is solved')
+        if self.url.startswith("file://"):
+            raise ValueError('solve: a recording is solved with "bdgw rtk"')
         return self
 
     @model_validator(mode="after")

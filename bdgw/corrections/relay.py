@@ -183,6 +183,20 @@ class Corrections:
         outlet = self._outlets.get(device)
         return None if outlet is None else outlet.trail.provenance(fix, now)
 
+    def giving(self, device: str) -> Provenance | None:
+        """Tell whose frames a device is given now, as its fixes will name it; None where none."""
+        outlet = self._outlets.get(device)
+        key = None if outlet is None else outlet.current
+        if key is None:
+            return None
+        datum = self._layout.specs[key.source].datum
+        return Provenance(
+            name=key.source,
+            mount=key.mount,
+            frame=datum.frame,
+            frame_epoch_year=datum.epoch_year,
+        )
+
     def accept_base(self, name: str) -> bool:
         """Believe the new place of a base whose stream is held back; False if none is."""
         named = [inflow for inflow in self._inflows if inflow.spec.name == name]

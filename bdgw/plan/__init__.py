@@ -12,7 +12,7 @@ from bdgw.plan.correction import (
     correction_specs,
     correction_tls,
 )
-from bdgw.plan.device import device_facts, device_specs, listener_specs
+from bdgw.plan.device import device_facts, device_specs, listener_specs, solver_specs
 from bdgw.plan.history import history_limits, history_path, store_password
 from bdgw.plan.outbox import outbox_bounds, outbox_pace, outbox_path
 from bdgw.plan.secret import host_and_port
@@ -41,6 +41,7 @@ __all__ = [
     "outbox_bounds",
     "outbox_pace",
     "outbox_path",
+    "solver_specs",
     "store_password",
     "users_file",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bdgw.config import Config, DeviceConfig, MatchConfig
+from bdgw.config import Config, DeviceConfig, MatchConfig, RtkConfig
 from bdgw.errors import ConfigError
 from bdgw.intake import DeviceFacts
 from bdgw.model import Via
@@ -23,8 +23,9 @@ from bdgw.receivers import (
     UnknownPolicy,
     parse_endpoint,
 )
+from bdgw.solving import SolveMode, SolverSpec
 
-__all__ = ["device_facts", "device_specs", "listener_specs"]
+__all__ = ["device_facts", "device_specs", "listener_specs", "solver_specs"]
 
 
 _SILENCE_S = 30.0
@@ -129,4 +130,25 @@ def listener_specs(config: Config) -> list[ListenerSpec]:
             )
         except ValueError as error:
             raise ConfigError(f"{owner}: {error}") from None
+    return specs
+
+
+def solver_specs(config: Config) -> list[SolverSpec]:
+    """Give what the solving room is told of each device that the gateway solves."""
+    specs = []
+    for device in config.device:
+        if device.solve == "receiver":
+            continue
+        rtk = device.rtk or RtkConfig()
+        specs.append(
+            SolverSpec(
+                device=device.id,
+                mode=SolveMode(device.solve),
+                has_base=device.correction != "none",
+                mask_deg=rtk.mask_deg,
+                is_static=rtk.static,
+                max_age_s=rtk.max_age_s,
+                wait_s=rtk.wait_s,
+            )
+        )
     return specs

@@ -49,6 +49,16 @@ class CorrectionPayload(msgspec.Struct, omit_defaults=True):
     epoch: float | None = None
 
 
+class CheckPayload(msgspec.Struct, omit_defaults=True):
+    """What the other solver says of the epoch of a fix."""
+
+    solver: Solver
+    fix: FixKind
+    diff_h_m: float | None = None
+    diff_v_m: float | None = None
+    agrees: bool | None = None
+
+
 class FixPayload(msgspec.Struct, omit_defaults=True, kw_only=True):
     """A fix as published; the order of the keys is the order of the documentation."""
 
@@ -79,6 +89,7 @@ class FixPayload(msgspec.Struct, omit_defaults=True, kw_only=True):
     hdop: float | None = None
     corr: CorrectionPayload | None = None
     solver: Solver
+    check: CheckPayload | None = None
     via: Via
     grid: str | None = None
 
@@ -164,6 +175,15 @@ def device_fix_value(gateway: str, item: DeviceFix) -> FixPayload:
         epoch=item.frame_epoch_year,
         corr=item.corr,
     )
+    check = item.check
+    if check is not None:
+        payload.check = CheckPayload(
+            solver=check.solver,
+            fix=check.kind,
+            diff_h_m=check.diff_h_m,
+            diff_v_m=check.diff_v_m,
+            agrees=check.is_agreeing,
+        )
     payload.gw = gateway
     payload.dev = item.device
     payload.boot = item.boot

@@ -27,6 +27,7 @@ from bdgw.publish.mqtt import MqttPublisher
 from bdgw.publish.outbox import Outbox
 from bdgw.publish.payload import VERSION, fix_payload, format_posix, sky_fields
 from bdgw.receivers import ListenerSnapshot, ReceiverPool, ReceiverSnapshot
+from bdgw.solving import Solving
 from bdgw.status.corrections import caster_fields, corrections_fields, source_summary
 from bdgw.status.messages import terminal_summary, terminals_down, terminals_fields
 from bdgw.status.process import process_fields
@@ -56,6 +57,7 @@ class GatewayStatus:
         publisher: MqttPublisher,
         broker: EmbeddedBroker | None,
         corrections: Corrections,
+        solving: Solving,
         caster: Caster | None,
         messages: MessageExchange | None,
         adapters: AdapterGroup,
@@ -73,6 +75,7 @@ class GatewayStatus:
         self._publisher = publisher
         self._broker = broker
         self._corrections = corrections
+        self._solving = solving
         self._caster = caster
         self._messages = messages
         self._adapters = adapters
@@ -269,12 +272,16 @@ class GatewayStatus:
         counts = stats_fields(record.stats)
         counts["late"] = dict(record.stats.late)
         value["stream"] = counts
+        solver = self._solving.snapshot(snapshot.device)
+        if solver is not None:
+            value["solver"] = present(msgspec.to_builtins(solver))
         if record.last is not None:
             last = fix_payload(
                 record.last.fix,
                 via=record.last.via,
                 frame=record.last.frame,
                 epoch=record.last.frame_epoch_year,
+                solver=record.last.solver,
                 corr=record.last.corr,
             )
             last.seq = record.last.seq

@@ -21,7 +21,7 @@ _KIND = [
 ]
 _QUALITY = ["none", "gnss", "gnss_week_resolved", "host_date", "unverified", "implausible"]
 _VIA = ["ip", "serial", "file"]
-_SOLVER = ["receiver"]
+_SOLVER = ["receiver", "gateway"]
 _FRAME = {1: "WGS84", 2: "CGCS2000", 3: "ITRF2014", 4: "ITRF2020"}
 
 

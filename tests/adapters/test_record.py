@@ -201,7 +201,7 @@ def test_half_a_position_is_refused():
         ("00000000 90 00", "9 stands for nothing"),
         ("00000000 06 00", "6 stands for nothing"),
         ("00000000 00 30", "3 stands for nothing"),
-        ("00000000 00 01", "1 stands for nothing"),
+        ("00000000 00 02", "2 stands for nothing"),
         ("00000004 00 00 0000", "6 bytes too few"),
     ],
 )

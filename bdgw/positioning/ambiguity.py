@@ -1,0 +1,144 @@
+"""The float filter: what all epochs so far say of the ambiguities, as information.
+
+State: the rover's position (3) and the ambiguity of each pair of the epoch in metres. An epoch
+adds its normal equations; when the rover moves, the position is then eliminated, which is the
+filter with a position of unlimited process noise (and equals the extended Kalman filter of that
+model). An ambiguity that slipped, or whose pair is gone, is eliminated in the same way. Only
+differences within a group are known; for a solution one ambiguity of each group is set to zero.
+
+Elimination (Schur complement): J_kk - J_kd J_dd^-1 J_dk.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from bdgw.positioning.match import common
+from bdgw.rtcm.lock import FloatArray
+from bdgw.rtcm.observation import BoolArray, IntArray
+
+__all__ = ["AmbiguityFilter", "FloatSolution"]
+
+_HEAD = 3
+_TINY = 1e-7
+"""Information of a prior of 3 km: keeps what nothing is known of from being singular."""
+
+
+class FloatSolution(NamedTuple):
+    """Position step (3,) and ambiguities (k,) of ``pair`` against the zero of their group.
+
+    ``covariance`` is (3 + k, 3 + k); ``pair`` are places among the pairs of the epoch.
+    """
+
+    step_m: FloatArray
+    ambiguity_m: FloatArray
+    covariance: FloatArray
+    pair: IntArray
+
+
+class AmbiguityFilter:
+    """Information matrix and vector over position and the ambiguities of the last epoch's pairs."""
+
+    def __init__(self, *, memory_s: float) -> None:
+        self._memory_s = memory_s
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all."""
+        self._key = np.zeros(0, dtype=np.int64)
+        self._before = (np.zeros((_HEAD, _HEAD)), np.zeros(_HEAD))
+        self._now = self._before
+
+    def begin(self, elapsed_s: float, key: IntArray, slipped: BoolArray) -> None:
+        """Prepare for an epoch with the pairs ``key`` (sorted).
+
+        Forgets a little, drops what slipped or is gone, and makes room for what is new.
+        """
+        matrix, vector = self._before
+        if elapsed_s > 0.0:
+            keep = math.exp(-elapsed_s / self._memory_s)
+            matrix, vector = matrix * keep, vector * keep
+        now, then = common(key, self._key)
+        lasts = ~slipped[now]
+        now, then = now[lasts], then[lasts]
+        if len(then) < len(self._key):
+            is_gone = np.ones(len(self._key), dtype=np.bool_)
+            is_gone[then] = False
+            is_kept = np.concatenate((np.ones(_HEAD, dtype=np.bool_), ~is_gone))
+            matrix, vector = _eliminated(matrix, vector, is_kept)
+        if len(now) < len(key):
+            size = _HEAD + len(key)
+            index = np.concatenate((np.arange(_HEAD), now + _HEAD))
+            larger, longer = np.zeros((size, size)), np.zeros(size)
+            larger[np.ix_(index, index)] = matrix
+            longer[index] = vector
+            matrix, vector = larger, longer
+        self._key = key
+        self._before = (matrix, vector)
+
+    def add(self, matrix: FloatArray, vector: FloatArray) -> None:
+        """Take the normal equations of the epoch for its solution; nothing is kept of them yet."""
+        self._now = (self._before[0] + matrix, self._before[1] + vector)
+
+    def keep(self, matrix: FloatArray, vector: FloatArray, part: float, *, moves: bool) -> None:
+        """Keep a part of the normal equations of an epoch for the epochs to come.
+
+        Where the rover ``moves`` the position is eliminated.
+        """
+        matrix = self._before[0] + part * matrix
+        vector = self._before[1] + part * vector
+        if moves:
+            is_kept = np.ones(len(vector), dtype=np.bool_)
+            is_kept[:_HEAD] = False
+            inner, short = _eliminated(matrix, vector, is_kept)
+            matrix, vector = np.zeros_like(matrix), np.zeros_like(vector)
+            matrix[_HEAD:, _HEAD:] = inner
+            vector[_HEAD:] = short
+        self._before = (matrix, vector)
+
+    def solve(self, zero: IntArray, wanted: IntArray) -> FloatSolution | None:
+        """Solve position and some ambiguities, with those of ``zero`` set to zero.
+
+        ``zero`` names one pair of each group. The others are eliminated, which changes nothing
+        of the solution.
+        """
+        matrix, vector = self._now
+        role = np.ones(len(vector), dtype=np.int8)
+        role[:_HEAD] = 2
+        role[wanted + _HEAD] = 2
+        role[zero + _HEAD] = 0
+        pair = wanted[role[wanted + _HEAD] == 2]
+        stay = np.flatnonzero(role)
+        matrix, vector = matrix[np.ix_(stay, stay)], vector[stay]
+        matrix[np.diag_indices(len(stay))] += _TINY
+        try:
+            matrix, vector = _eliminated(matrix, vector, role[stay] == 2)
+            covariance: FloatArray = np.linalg.inv(matrix).astype(np.float64)
+        except np.linalg.LinAlgError:
+            return None
+        state = covariance @ vector
+        if not np.isfinite(state).all() or (np.diagonal(covariance) <= 0.0).any():
+            return None
+        return FloatSolution(state[:_HEAD], state[_HEAD:], covariance, np.sort(pair))
+
+
+def _eliminated(
+    matrix: FloatArray, vector: FloatArray, is_kept: BoolArray
+) -> tuple[FloatArray, FloatArray]:
+    """Eliminate what is not kept.
+
+    Raises:
+        np.linalg.LinAlgError: what is eliminated is singular.
+    """
+    kept, drop = np.flatnonzero(is_kept), np.flatnonzero(~is_kept)
+    if not len(drop):
+        return matrix, vector
+    inner = matrix[np.ix_(drop, drop)]
+    inner[np.diag_indices(len(drop))] += _TINY
+    across = matrix[np.ix_(drop, kept)]
+    gain = np.linalg.solve(inner, np.column_stack((across, vector[drop])))
+    reduced = matrix[np.ix_(kept, kept)] - across.T @ gain[:, :-1]
+    return (reduced + reduced.T) / 2.0, vector[kept] - across.T @ gain[:, -1]

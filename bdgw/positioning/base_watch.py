@@ -1,0 +1,103 @@
+"""Whether the base stands where it says: its own phases, epoch after epoch, against its position.
+
+A base that is moved, or pushed over, shows in the change of its phases from one epoch to the next
+to centimetres, without any rover. A base whose announced position changes while its phases show no
+such step contradicts itself as well. In either case no fixed solution can be believed until what
+it announces and what it shows agree again.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bdgw.geodesy import Ecef
+from bdgw.positioning.double_difference import groups_of, solve_ranges
+from bdgw.positioning.match import common
+from bdgw.positioning.pairing import Pairs
+from bdgw.rtcm.lock import FloatArray
+
+__all__ = ["BaseWatch"]
+
+_NOISE_M = 0.01
+_DRIFT_M_S = 0.003
+"""How much troposphere, ionosphere and clocks change a phase in a second, beyond the models."""
+_MOVED_M = 0.08
+_SIGMAS = 6.0
+_LONG_S = 32.0
+_SAME_M = 0.01
+_AGREE_M = 0.15
+_LIMIT = 4.5
+
+
+class BaseWatch:
+    """Follows the base; ``doubt`` says why it is not believed, or None."""
+
+    def __init__(self) -> None:
+        self._announced_m: Ecef | None = None
+        self._pairs: Pairs | None = None
+        self._t_s = 0.0
+        self._owed_m: FloatArray = np.zeros(3)
+        self.doubt: str | None = None
+
+    def forget_epoch(self) -> None:
+        """Forget the epoch before, as when the differences begin anew."""
+        self._pairs = None
+
+    def announce(self, ecef_m: Ecef) -> bool:
+        """Take an announced position; True where it is another than before."""
+        before = self._announced_m
+        self._announced_m = ecef_m
+        if before is None:
+            return False
+        step = np.array(ecef_m) - np.array(before)
+        if float(np.linalg.norm(step)) < _SAME_M:
+            return False
+        self._pairs = None
+        self._settle(announced_m=step)
+        return True
+
+    def see(self, t_s: float, pairs: Pairs) -> bool:
+        """Take an epoch of the base; True where it moved since the one before."""
+        last, last_s = self._pairs, self._t_s
+        self._pairs, self._t_s = pairs, t_s
+        elapsed_s = t_s - last_s
+        if last is None or not 0.0 < elapsed_s <= _LONG_S:
+            return False
+        now, then = common(pairs.key, last.key)
+        change_m = pairs.base_phase_m[now] - last.base_phase_m[then]
+        sigma_m = _NOISE_M + _DRIFT_M_S * elapsed_s
+        bad = pairs.base_slipped[now] | ~np.isfinite(change_m)
+        bad |= pairs.signals[now] != last.signals[then]
+        weight = np.where(bad, 0.0, np.sin(pairs.elevation_rad[now]) ** 2 / sigma_m**2)
+        solved = solve_ranges(
+            pairs.design[now],
+            change_m,
+            weight,
+            groups_of(pairs.group[now]),
+            limit=_LIMIT,
+            max_excluded=len(now) // 3,
+        )
+        if solved is None or solved.n_left < 4:
+            return False
+        step = solved.step_m
+        size_m = float(np.linalg.norm(step))
+        bound_m = _SIGMAS * float(np.sqrt(np.trace(solved.covariance)))
+        if size_m < max(_MOVED_M, bound_m):
+            return False
+        self._settle(shown_m=step)
+        return True
+
+    def _settle(
+        self, *, announced_m: FloatArray | None = None, shown_m: FloatArray | None = None
+    ) -> None:
+        """Keep account of what was announced and what was shown; they must come to the same."""
+        if announced_m is not None:
+            self._owed_m = self._owed_m + announced_m
+        if shown_m is not None:
+            self._owed_m = self._owed_m - shown_m
+        if float(np.linalg.norm(self._owed_m)) < _AGREE_M:
+            self.doubt, self._owed_m = None, np.zeros(3)
+        elif shown_m is not None:
+            self.doubt = "the base moved"
+        else:
+            self.doubt = "the base says another position, but did not move"

@@ -1,0 +1,128 @@
+"""All satellites of an epoch at the times when they sent, whatever system they are of.
+
+Which set serves each satellite is decided anew when sets came, and each half minute; two receivers
+of one epoch are so computed with the same sets.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from bdgw.positioning.ephemeris import EphemerisStore, GlonassOrbit, KeplerOrbit, Orbit
+from bdgw.positioning.glonass import GlonassTable
+from bdgw.positioning.orbit import KeplerTable
+from bdgw.positioning.satellite import N_SYSTEM_SATELLITES, SYSTEMS
+from bdgw.rtcm.lock import FloatArray
+from bdgw.rtcm.observation import SPEED_OF_LIGHT_M_S, BoolArray, IntArray
+
+__all__ = ["Constellation", "SatelliteStates"]
+
+_N_SATELLITES = N_SYSTEM_SATELLITES * len(SYSTEMS)
+_CHOICE_NS = 30_000_000_000
+_PIECE_M = 2e8
+"""No pseudorange of a satellite is that long; what is, or is not positive, is a broken record."""
+
+
+class SatelliteStates(NamedTuple):
+    """Satellites at the time of sending, Earth-fixed at that time; rows are NaN where unknown.
+
+    ``position_m`` and ``velocity_m_s`` have shape (n, 3), ``clock_s`` and ``clock_rate_s_s`` (n,).
+    """
+
+    satellite: IntArray
+    position_m: FloatArray
+    velocity_m_s: FloatArray
+    clock_s: FloatArray
+    clock_rate_s_s: FloatArray
+
+    def head(self, n: int) -> SatelliteStates:
+        """Give the first rows."""
+        return self.taken(slice(0, n))
+
+    def taken(self, index: IntArray | BoolArray | slice) -> SatelliteStates:
+        """Give some of the rows."""
+        return SatelliteStates(
+            self.satellite[index],
+            self.position_m[index],
+            self.velocity_m_s[index],
+            self.clock_s[index],
+            self.clock_rate_s_s[index],
+        )
+
+
+class Constellation:
+    """The chosen sets as tables; ``states`` computes from them."""
+
+    def __init__(self, store: EphemerisStore) -> None:
+        self.store = store
+        self._chosen_at: int | None = None
+        self._version = -1
+        self._orbits: dict[int, Orbit] = {}
+        self._tables: tuple[KeplerTable, GlonassTable] = (KeplerTable([]), GlonassTable([]))
+        self._table_of = np.full(_N_SATELLITES, -1)
+        self._row_of = np.zeros(_N_SATELLITES, dtype=np.int64)
+        self.group_delay_s = np.full((_N_SATELLITES, 2), np.nan)
+        """Group delays as broadcast, by satellite."""
+        self.accuracy_m = np.full(_N_SATELLITES, np.nan)
+        """What the sets claim of themselves, by satellite."""
+        self.is_fnav = np.zeros(_N_SATELLITES, dtype=np.bool_)
+
+    def choose(self, t_gpst_ns: int) -> None:
+        """Choose the sets for an instant, unless those at hand still serve."""
+        store = self.store
+        if (
+            self._version == store.version
+            and self._chosen_at is not None
+            and abs(t_gpst_ns - self._chosen_at) < _CHOICE_NS
+        ):
+            return
+        self._version, self._chosen_at = store.version, t_gpst_ns
+        chosen: dict[int, Orbit] = {}
+        for satellite in store.satellites():
+            orbit = store.choose(satellite, t_gpst_ns)
+            if orbit is not None:
+                chosen[satellite] = orbit
+        if chosen == self._orbits:
+            return
+        self._orbits = chosen
+        kepler = [orbit for orbit in chosen.values() if isinstance(orbit, KeplerOrbit)]
+        glonass = [orbit for orbit in chosen.values() if isinstance(orbit, GlonassOrbit)]
+        self._tables = (KeplerTable(kepler), GlonassTable(glonass))
+        self._table_of[:] = -1
+        self.group_delay_s[:] = np.nan
+        self.accuracy_m[:] = np.nan
+        for number, names in enumerate(
+            ([orbit.satellite for orbit in kepler], [orbit.satellite for orbit in glonass])
+        ):
+            self._table_of[names] = number
+            self._row_of[names] = np.arange(len(names))
+        for orbit in kepler:
+            self.group_delay_s[orbit.satellite, : len(orbit.tgd_s)] = orbit.tgd_s
+            self.accuracy_m[orbit.satellite] = orbit.accuracy_m
+            self.is_fnav[orbit.satellite] = orbit.is_fnav
+
+    def states(
+        self, t_gpst_ns: IntArray, satellite: IntArray, pseudorange_m: FloatArray
+    ) -> SatelliteStates:
+        """Give the states when what was received at ``t_gpst_ns`` (n,) was sent.
+
+        The time of sending is that of reception less the pseudorange and the satellite's clock
+        (IS-GPS-200, clause 20.3.3.3.3.1); the receiver's clock is in both and falls out.
+        """
+        n = len(satellite)
+        position, velocity = np.full((n, 3), np.nan), np.full((n, 3), np.nan)
+        clock, rate = np.full(n, np.nan), np.full(n, np.nan)
+        is_known = (pseudorange_m > 0.0) & (pseudorange_m < _PIECE_M)
+        table_of = self._table_of[satellite]
+        tables: tuple[KeplerTable | GlonassTable, ...] = self._tables
+        for number, table in enumerate(tables):
+            at = np.flatnonzero((table_of == number) & is_known)
+            if not len(at):
+                continue
+            row, t_ns = self._row_of[satellite[at]], t_gpst_ns[at]
+            travel_s = pseudorange_m[at] / SPEED_OF_LIGHT_M_S
+            minus_s = travel_s + table.clock_s(row, t_ns - (travel_s * 1e9).astype(np.int64))
+            position[at], velocity[at], clock[at], rate[at] = table.state(row, t_ns, minus_s)
+        return SatelliteStates(satellite, position, velocity, clock, rate)

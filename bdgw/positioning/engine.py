@@ -1,0 +1,164 @@
+"""The positioning engine: an epoch of the rover and one of the base in, one solution out.
+
+Pure: no clock, no I/O. Live and recorded data go the same way, so the same epochs in the same
+order give the same solutions.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import numpy as np
+
+from bdgw.geodesy import Ecef
+from bdgw.model import FixKind
+from bdgw.positioning.base_parts import BaseParts
+from bdgw.positioning.base_watch import BaseWatch
+from bdgw.positioning.constellation import Constellation
+from bdgw.positioning.ephemeris import EphemerisStore, Orbit
+from bdgw.positioning.geometry import Place, place_of
+from bdgw.positioning.ionosphere import Ionosphere
+from bdgw.positioning.observation import ObservationEpoch
+from bdgw.positioning.rtk import Rtk, RtkOptions
+from bdgw.positioning.satellite import N_SYSTEM_SATELLITES, SYSTEMS
+from bdgw.positioning.single_point import SinglePoint, SpOptions, solve_single
+from bdgw.positioning.solution import Solution, accuracy_of, velocity_of
+
+__all__ = ["EngineOptions", "RtkEngine"]
+
+_NEAR_S = 5.0
+"""A place of so long ago is where to look from; a car at 30 m/s is then 150 m off."""
+_JUMP_S = 60.0
+
+
+class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How to solve; ``systems`` are RINEX letters.
+
+    A base's epoch older than ``max_age_s`` is not used. ``is_static`` says that the rover does
+    not move, which makes the float solution converge.
+    """
+
+    systems: str = "GRECJ"
+    mask_deg: float = 15.0
+    is_static: bool = False
+    max_age_s: float = 30.0
+
+
+class RtkEngine:
+    """One rover against one base. ``solve`` is called once an epoch of the rover, in their order.
+
+    Sets of orbits come by ``add_orbit``, the base's position by ``set_base``; both at any time.
+    """
+
+    def __init__(self, options: EngineOptions | None = None) -> None:
+        self.options = options or EngineOptions()
+        self.store = EphemerisStore()
+        self.ionosphere = Ionosphere()
+        mask_rad = math.radians(self.options.mask_deg)
+        self._constellation = Constellation(self.store)
+        self._sp = SpOptions(mask_rad=mask_rad)
+        self._watch = BaseWatch()
+        self._rtk = Rtk(
+            RtkOptions(mask_rad=mask_rad, fix_mask_rad=mask_rad, is_static=self.options.is_static),
+            self._watch,
+        )
+        self._is_used = np.array([one in self.options.systems for one in SYSTEMS] + [False])
+        self._parts = BaseParts(self.options.max_age_s)
+        self._base: Place | None = None
+        self._near: Place | None = None
+        self._last: Solution | None = None
+
+    def add_orbit(self, orbit: Orbit) -> None:
+        """Take a broadcast set."""
+        self.store.add(orbit)
+
+    def set_base(self, ecef_m: Ecef) -> None:
+        """Take the position of the base's antenna; another one than before begins anew."""
+        if not all(map(math.isfinite, ecef_m)):
+            return
+        if self._watch.announce(ecef_m):
+            self._rtk.reset()
+        self._base = place_of(ecef_m)
+
+    def solve(self, rover: ObservationEpoch, base: ObservationEpoch | None = None) -> Solution:
+        """Solve one epoch of the rover with an epoch of the base, which may be an older one.
+
+        An epoch whose time was solved before gives the same solution again; a time that goes
+        back, or leaps, begins anew. Nothing is raised, whatever the observations are.
+        """
+        last = self._last
+        if last is not None:
+            elapsed_s = (rover.t_gpst_ns - last.t_gpst_ns) * 1e-9
+            if elapsed_s == 0.0:
+                return last
+            if not 0.0 < elapsed_s <= _JUMP_S:
+                self._rtk.reset()
+            if not 0.0 < elapsed_s <= _NEAR_S:
+                self._near = None
+        with np.errstate(all="ignore"):
+            solution = self._solve(self._of_systems(rover), base)
+        self._last = solution
+        self._near = None if solution.ecef_m is None else place_of(solution.ecef_m)
+        return solution
+
+    def _solve(self, rover: ObservationEpoch, base: ObservationEpoch | None) -> Solution:
+        self._constellation.choose(rover.t_gpst_ns)
+        why = "no base"
+        if base is not None and self._base is not None:
+            bases = self._parts.young(self._of_systems(base), rover.t_gpst_ns)
+            if bases:
+                found = self._differential(rover, bases, self._base)
+                if found is not None:
+                    return found
+                why = "too few satellites in common"
+            else:
+                why = "base too old"
+        single = self._single(rover)
+        if single is None:
+            return Solution(t_gpst_ns=rover.t_gpst_ns, why="no single point")
+        return _of_single(rover.t_gpst_ns, single, why)
+
+    def _differential(
+        self, rover: ObservationEpoch, bases: list[ObservationEpoch], place: Place
+    ) -> Solution | None:
+        near = self._near
+        if near is None:
+            single = self._single(rover)
+            if single is None:
+                return None
+            near = single.place
+        try:
+            return self._rtk.solve(rover, bases, self._constellation, near, place, self.ionosphere)
+        except np.linalg.LinAlgError:
+            # Observations that no matrix can bear: nothing of them is kept.
+            self._rtk.reset()
+            return None
+
+    def _single(self, rover: ObservationEpoch) -> SinglePoint | None:
+        near_m = None if self._near is None else self._near.ecef_m
+        try:
+            return solve_single(rover, self._constellation, self.ionosphere, self._sp, near_m)
+        except np.linalg.LinAlgError:
+            return None
+
+    def _of_systems(self, epoch: ObservationEpoch) -> ObservationEpoch:
+        system = np.clip(epoch.satellite // N_SYSTEM_SATELLITES, 0, len(SYSTEMS))
+        mask = self._is_used[system]
+        return epoch if mask.all() else epoch.taken(mask)
+
+
+def _of_single(t_gpst_ns: int, single: SinglePoint, why: str) -> Solution:
+    acc_h_m, acc_v_m = accuracy_of(single.place, single.covariance)
+    x, y, z = single.place.ecef_m.tolist()
+    return Solution(
+        t_gpst_ns=t_gpst_ns,
+        kind=FixKind.SINGLE,
+        ecef_m=(x, y, z),
+        velocity_m_s=velocity_of(single.velocity_m_s),
+        acc_h_m=acc_h_m,
+        acc_v_m=acc_v_m,
+        sats_used=len(single.used),
+        residual_m=single.residual_m,
+        why=why,
+    )

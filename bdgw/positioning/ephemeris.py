@@ -1,0 +1,245 @@
+"""Broadcast orbits with full times, of whatever language, and the choice of one for an instant.
+
+Health, age and kind are respected here: what ``EphemerisStore.choose`` gives may be used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from bdgw.positioning.satellite import BDS, GALILEO, GLONASS, GPS, N_SYSTEM_SATELLITES, QZSS
+from bdgw.positioning.satellite import satellite_id as _id
+from bdgw.rtcm import ephemeris as wire
+
+__all__ = ["EphemerisStore", "GlonassOrbit", "KeplerOrbit", "Orbit", "from_rtcm"]
+
+_S_NS = 1_000_000_000
+_KEPT = 8
+"""Sets kept of one satellite: two hours of Galileo, a whole day of the others."""
+MAX_AGE_S = {GPS: 7200.0, GLONASS: 1800.0, GALILEO: 14_400.0, BDS: 21_600.0, QZSS: 7200.0}
+"""Farthest from its reference time that a set is used: the fit interval of GPS and QZSS is 4 h
+(IS-GPS-200, clause 20.3.4.4), GLONASS is integrated at most 30 min (GLONASS ICD 5.1, A.3.1.2),
+Galileo 4 h (OS SIS ICD 2.0, clause 5.1.1); BeiDou sets come each hour and are used to 6 h."""
+
+
+class KeplerOrbit(msgspec.Struct, frozen=True, kw_only=True):
+    """A set of GPS, QZSS, Galileo or BeiDou: SI units and radians.
+
+    ``toe_gpst_ns`` and ``toc_gpst_ns`` are full instants in GPST; ``toe_s`` is the second of the
+    week in the system's own scale, which the node is counted from. ``tgd_s`` are the group delays
+    as broadcast: (TGD,) of GPS and QZSS, (BGD E5a/E1, BGD E5b/E1), (TGD1 of B1I, TGD2 of B2I).
+    ``issue`` is IODE, IODnav or AODE. ``accuracy_m`` is NaN where unknown.
+    """
+
+    satellite: int
+    toe_gpst_ns: int
+    toc_gpst_ns: int
+    toe_s: float
+    issue: int
+    is_healthy: bool
+    accuracy_m: float
+    is_fnav: bool = False
+    a0_s: float
+    a1_s_s: float
+    a2_s_s2: float
+    sqrt_a: float
+    e: float
+    m0_rad: float
+    delta_n_rad_s: float
+    omega0_rad: float
+    omega_dot_rad_s: float
+    i0_rad: float
+    idot_rad_s: float
+    omega_rad: float
+    crs_m: float
+    crc_m: float
+    cuc_rad: float
+    cus_rad: float
+    cic_rad: float
+    cis_rad: float
+    tgd_s: tuple[float, ...] = ()
+
+
+class GlonassOrbit(msgspec.Struct, frozen=True, kw_only=True):
+    """A set of GLONASS: PZ-90 position, velocity and lunisolar acceleration at ``toe_gpst_ns``.
+
+    ``minus_tau_s`` is the clock offset with the sign that adds to satellite time.
+    """
+
+    satellite: int
+    toe_gpst_ns: int
+    channel: int | None
+    is_healthy: bool
+    issue: int
+    position_m: tuple[float, float, float]
+    velocity_m_s: tuple[float, float, float]
+    acceleration_m_s2: tuple[float, float, float]
+    minus_tau_s: float
+    gamma: float
+
+
+Orbit = KeplerOrbit | GlonassOrbit
+
+
+class EphemerisStore:
+    """The sets of all satellites that have come, bounded, and which one serves an instant."""
+
+    def __init__(self) -> None:
+        self._by_satellite: dict[int, list[Orbit]] = {}
+        self.version = 0
+        """Grows with every set that is new."""
+
+    def add(self, orbit: Orbit) -> None:
+        """Keep a set; the same set again changes nothing."""
+        kept = self._by_satellite.setdefault(orbit.satellite, [])
+        if orbit in kept:
+            return
+        kept.append(orbit)
+        if len(kept) > _KEPT * (2 if orbit.satellite // N_SYSTEM_SATELLITES == GALILEO else 1):
+            kept.remove(min(kept, key=lambda one: one.toe_gpst_ns))
+        self.version += 1
+
+    def extend(self, orbits: Iterable[Orbit]) -> None:
+        """Keep several sets."""
+        for orbit in orbits:
+            self.add(orbit)
+
+    def satellites(self) -> list[int]:
+        """List the satellites that sets are kept of."""
+        return list(self._by_satellite)
+
+    def choose(self, satellite: int, t_gpst_ns: int) -> Orbit | None:
+        """Give the set for an instant: healthy, young enough, nearest; None where none is.
+
+        The satellite is not used where its newest set by that time says that it is unhealthy. Of
+        two sets with one reference time the later received counts; I/NAV goes before F/NAV.
+        """
+        limit_s = MAX_AGE_S.get(satellite // N_SYSTEM_SATELLITES, 0.0)
+        best: Orbit | None = None
+        best_rank = (True, float("inf"))
+        for orbit in self._by_satellite.get(satellite, ()):
+            age_s = abs(t_gpst_ns - orbit.toe_gpst_ns) / _S_NS
+            is_fnav = isinstance(orbit, KeplerOrbit) and orbit.is_fnav
+            if age_s <= limit_s and (is_fnav, age_s) <= best_rank:
+                best, best_rank = orbit, (is_fnav, age_s)
+        return best if best is not None and best.is_healthy else None
+
+    def channels(self) -> dict[int, int]:
+        """Give the GLONASS frequency channels that the sets say, by satellite."""
+        return {
+            satellite: orbit.channel
+            for satellite, orbits in self._by_satellite.items()
+            for orbit in orbits
+            if isinstance(orbit, GlonassOrbit) and orbit.channel is not None
+        }
+
+    def newest_gpst_ns(self) -> int | None:
+        """Give the latest reference time of all sets."""
+        times = [o.toe_gpst_ns for orbits in self._by_satellite.values() for o in orbits]
+        return max(times, default=None)
+
+
+_URA_M = (2.4, 3.4, 4.85, 6.85, 9.65, 13.65, 24.0, 48.0, 96.0, 192.0, 384.0, 768.0, 1536.0)
+"""IS-GPS-200, clause 20.3.3.3.1.3: upper bounds by index; BDS-SIS-ICD-B1I-3.0 has the same."""
+
+
+def ura_m(index: int) -> float:
+    """Give the accuracy that a URA index of GPS, QZSS or BeiDou stands for, NaN where none."""
+    return _URA_M[index] if 0 <= index < len(_URA_M) else float("nan")
+
+
+def sisa_m(index: int | None) -> float:
+    """Give the accuracy that a SISA index stands for (Galileo OS SIS ICD 2.0, table 76)."""
+    if index is None or not 0 <= index <= 125:
+        return float("nan")
+    for first, base_m, step_m in ((100, 2.0, 0.16), (75, 1.0, 0.04), (50, 0.5, 0.02)):
+        if index >= first:
+            return base_m + (index - first) * step_m
+    return index * 0.01
+
+
+def from_rtcm(message: wire.Ephemeris, near_gpst_ns: int) -> Orbit | None:
+    """Turn an ephemeris message into a set, with the week nearest to a reference.
+
+    None where its time is out of range.
+    """
+    satellite = _id(message.satellite)
+    toe_gpst_ns = wire.toe_gpst_ns(message, near_gpst_ns)
+    if toe_gpst_ns is None:
+        return None
+    if isinstance(message, wire.GlonassEphemeris):
+        return GlonassOrbit(
+            satellite=satellite,
+            toe_gpst_ns=toe_gpst_ns,
+            channel=message.frequency_channel,
+            is_healthy=not message.is_unhealthy,
+            issue=message.tb_s // 900,
+            position_m=message.position_m,
+            velocity_m_s=message.velocity_m_s,
+            acceleration_m_s2=message.acceleration_m_s2,
+            minus_tau_s=-message.tau_n_s,
+            gamma=message.gamma,
+        )
+    of_system: tuple[int, bool, float, tuple[float, ...], bool]
+    if isinstance(message, wire.GpsEphemeris):
+        is_good = message.raw_health == 0
+        of_system = (message.iode, is_good, ura_m(message.ura_index), (message.tgd_s,), False)
+    elif isinstance(message, wire.BdsEphemeris):
+        delays = (message.tgd1_s, message.tgd2_s)
+        of_system = (
+            message.aode,
+            not message.is_unhealthy,
+            ura_m(message.ura_index),
+            delays,
+            False,
+        )
+    else:
+        of_system = _of_galileo(message)
+    issue, is_healthy, accuracy, tgd_s, is_fnav = of_system
+    return KeplerOrbit(
+        satellite=satellite,
+        toe_gpst_ns=toe_gpst_ns,
+        toc_gpst_ns=wire.toc_gpst_ns(message, near_gpst_ns),
+        toe_s=float(message.toe_s),
+        issue=issue,
+        is_healthy=is_healthy,
+        accuracy_m=accuracy,
+        is_fnav=is_fnav,
+        a0_s=message.af0_s,
+        a1_s_s=message.af1_s_s,
+        a2_s_s2=message.af2_s_s2,
+        sqrt_a=message.sqrt_a_sqrt_m,
+        e=message.eccentricity,
+        m0_rad=message.m0_rad,
+        delta_n_rad_s=message.delta_n_rad_s,
+        omega0_rad=message.omega0_rad,
+        omega_dot_rad_s=message.omega_dot_rad_s,
+        i0_rad=message.i0_rad,
+        idot_rad_s=message.idot_rad_s,
+        omega_rad=message.omega_rad,
+        crs_m=message.crs_m,
+        crc_m=message.crc_m,
+        cuc_rad=message.cuc_rad,
+        cus_rad=message.cus_rad,
+        cic_rad=message.cic_rad,
+        cis_rad=message.cis_rad,
+        tgd_s=tgd_s,
+    )
+
+
+def _of_galileo(
+    message: wire.GalileoEphemeris,
+) -> tuple[int, bool, float, tuple[float, ...], bool]:
+    is_fnav = message.bgd_e5b_e1_s is None
+    words = (
+        message.raw_health_e5a,
+        message.raw_health_e5b,
+        message.raw_health_e1b,
+        message.is_e5a_data_invalid,
+        message.is_e5b_data_invalid,
+        message.is_e1b_data_invalid,
+    )
+    delays = (message.bgd_e5a_e1_s, message.bgd_e5b_e1_s or message.bgd_e5a_e1_s)
+    return message.iod_nav, not any(words), sisa_m(message.sisa_index), delays, is_fnav

@@ -1,0 +1,146 @@
+"""Whether a set of whole numbers may be believed, by the evidence of this epoch alone.
+
+At the position that the set gives, the phases of *all* satellites, also of those that were not
+searched, must be near whole numbers, the codes must fit, and the position must lie where the float
+solution and the codes allow. From all phases that are near whole numbers the position is then
+solved anew, from this epoch alone.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from bdgw.positioning.double_difference import Groups, solve_ranges
+from bdgw.positioning.integers import Resolved
+from bdgw.positioning.pairing import Pairs, Weights
+from bdgw.rtcm.lock import FloatArray
+from bdgw.rtcm.observation import BoolArray, IntArray
+
+__all__ = ["Evidence", "examine"]
+
+_NEAR_CYCLES = 0.2
+_SIGMAS = 4.0
+_POSITION_CHI2 = 16.3
+"""Three unknowns, one in a thousand."""
+_CODE_CHI2 = 2.5
+_PHASE_CHI2 = 3.0
+_PHASE_LIMIT = 3.5
+
+
+class Evidence(NamedTuple):
+    """What an epoch says of a set.
+
+    ``step_m`` and ``covariance`` are of the phases that are near whole numbers; ``cycles`` their
+    whole numbers (n,), of which only the differences within a group mean something; ``used`` tells
+    which. ``redundancy`` counts the phases beyond what the position needs.
+    """
+
+    step_m: FloatArray
+    covariance: FloatArray
+    cycles: IntArray
+    used: BoolArray
+    redundancy: int
+    phase_chi2: float
+    residual_m: float
+    refusal: str | None
+
+
+def examine(
+    resolved: Resolved,
+    float_step_m: FloatArray,
+    float_covariance: FloatArray,
+    pairs: Pairs,
+    weights: Weights,
+    groups: Groups,
+    allowed: BoolArray,
+) -> Evidence | None:
+    """Examine a set; None where the phases leave no position."""
+    weight = np.where(allowed, weights.phase, 0.0)
+    phase_m = np.where(weight > 0.0, pairs.phase_m, 0.0)
+    rest_m = phase_m - pairs.design @ resolved.step_m
+    scaled = rest_m / pairs.wavelength_m
+    # Of each group the phase of most weight is the one that the others are counted from.
+    member = groups.member > 0.0
+    head = np.argmax(np.where(member, weight, -1.0), axis=1)
+    of_group = np.argmax(member, axis=0)
+    against = scaled - scaled[head][of_group]
+    cycles = np.rint(against)
+    part = against - cycles
+    # Spread of the difference: both phases, and the position that the set gives.
+    apart = pairs.design - pairs.design[head][of_group]
+    safe = np.maximum(weight, 1e-12)
+    variance = 1.0 / safe + 1.0 / safe[head][of_group]
+    variance += np.einsum("ij,jk,ik->i", apart, resolved.covariance, apart)
+    spread = np.sqrt(np.maximum(variance, 0.0)) / pairs.wavelength_m
+    near = (weight > 0.0) & (np.abs(part) < np.minimum(_NEAR_CYCLES, _SIGMAS * spread))
+    is_alone = (groups.member @ near)[of_group] < 2
+    near &= ~is_alone
+    tried = (weight > 0.0) & ((groups.member @ (weight > 0.0))[of_group] >= 2)
+    weight = np.where(near, weight, 0.0)
+    value_m = phase_m - cycles * pairs.wavelength_m
+    solved = solve_ranges(
+        pairs.design,
+        value_m,
+        np.where(near, weight, 0.0),
+        groups,
+        limit=_PHASE_LIMIT,
+        max_excluded=int(near.sum()) // 6,
+        satellite=pairs.satellite,
+    )
+    if solved is None or solved.n_left < 1:
+        return None
+    near, step_m, chi2 = solved.used, solved.step_m, solved.chi2
+    weight = np.where(near, weight, 0.0)
+    off_m = groups.centred(weight, value_m - pairs.design @ step_m)
+    residual_m = float(np.sqrt(np.mean(off_m[near] ** 2)))
+    refusal = _refusal(
+        step_m, float_step_m, float_covariance, pairs, weights, groups, chi2, near, tried
+    )
+    return Evidence(
+        step_m,
+        solved.covariance * max(1.0, chi2) * _few(solved.n_left) ** 2,
+        cycles.astype(np.int64),
+        near,
+        solved.n_left,
+        chi2,
+        residual_m,
+        refusal,
+    )
+
+
+def _few(n_left: int) -> float:
+    """Widen standard deviations that few redundant phases vouch for.
+
+    Three of them shall hold as often as of a normal distribution: Student's t by its expansion
+    at z = 3 (Abramowitz and Stegun, 26.7.5).
+    """
+    return 1.0 + 2.5 / n_left + 5.75 / n_left**2
+
+
+def _refusal(
+    step_m: FloatArray,
+    float_step_m: FloatArray,
+    float_covariance: FloatArray,
+    pairs: Pairs,
+    weights: Weights,
+    groups: Groups,
+    chi2: float,
+    near: BoolArray,
+    tried: BoolArray,
+) -> str | None:
+    """Give the reason why a set is not believed."""
+    n_tried, n_near = int(tried.sum()), int(near.sum())
+    if n_near < 0.75 * n_tried:
+        return "phases are not near whole numbers"
+    if chi2 > _PHASE_CHI2:
+        return "phases do not fit"
+    apart = step_m - float_step_m
+    if float(apart @ np.linalg.solve(float_covariance, apart)) > _POSITION_CHI2:
+        return "not where the float solution is"
+    off_m = groups.centred(weights.code, pairs.code_m - pairs.design @ step_m)
+    n_left = np.count_nonzero(weights.code) - groups.n_clocks(weights.code)
+    if n_left > 0 and float(weights.code @ off_m**2) / n_left > _CODE_CHI2:
+        return "codes do not fit"
+    return None

@@ -1,0 +1,117 @@
+"""From float ambiguities to whole numbers: which to try, how sure, and the position they give.
+
+1. The candidates are decorrelated; of many only the highest satellites are (``candidates``).
+2. As many of the most precise of the decorrelated ones are taken as keep the chance of being
+   right (bootstrapping) above a bound: partial ambiguity resolution.
+3. Search gives the two nearest sets; their ratio must pass.
+4. Position and all other ambiguities are conditioned on the set.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from bdgw.positioning.ambiguity import FloatSolution
+from bdgw.positioning.lambda_ import Decorrelated, decorrelate, search, success_rate
+from bdgw.rtcm.lock import FloatArray
+from bdgw.rtcm.observation import BoolArray, IntArray
+
+__all__ = ["Resolved", "Resolver", "candidates"]
+
+_SUCCESS = 0.999
+_FEWEST = 4
+_MOST = 24
+_HEAD = 3
+_REMEMBERED = 4
+
+
+def candidates(
+    worth: FloatArray, group: IntArray, allowed: BoolArray, most: int = _MOST
+) -> tuple[IntArray, IntArray]:
+    """Choose the pair of each group that the others are counted from, and the pairs to search.
+
+    The first has the greatest worth of its group, among the allowed ones where there are any.
+    """
+    ranked = np.where(allowed, worth + 10.0, worth)
+    order = np.lexsort((-ranked, group))
+    is_first = np.ones(len(order), dtype=np.bool_)
+    is_first[1:] = group[order[1:]] != group[order[:-1]]
+    zero = order[is_first]
+    may = allowed & allowed[zero][np.cumsum(is_first) - 1][np.argsort(order, kind="stable")]
+    may[zero] = False
+    wanted = np.flatnonzero(may)
+    if len(wanted) > most:
+        wanted = np.sort(wanted[np.argsort(-worth[wanted], kind="stable")[:most]])
+    return zero, wanted
+
+
+class Resolved(NamedTuple):
+    """The position step (3,) conditioned on whole numbers, its covariance, and how sure it is."""
+
+    step_m: FloatArray
+    covariance: FloatArray
+    ratio: float
+    success: float
+    n_fixed: int
+
+
+class Resolver:
+    """Keeps the transformations of the epochs before, which are nearly right again."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, FloatArray] = {}
+
+    def resolve(
+        self,
+        solution: FloatSolution,
+        key: IntArray,
+        wavelength_m: FloatArray,
+    ) -> Resolved | None:
+        """Try to fix; ``key`` and ``wavelength_m`` are columns of the epoch's pairs.
+
+        None where nothing can be tried; whether what is found may be believed is for the gate.
+        """
+        pair = solution.pair
+        if len(pair) < _FEWEST:
+            return None
+        scale = 1.0 / wavelength_m[pair]
+        a = solution.ambiguity_m * scale
+        q = solution.covariance[_HEAD:, _HEAD:] * scale[:, None] * scale
+        across = solution.covariance[:_HEAD, _HEAD:] * scale
+        try:
+            reduced = self._decorrelate(a, q, key[pair])
+        except np.linalg.LinAlgError:
+            return None
+        success = success_rate(reduced.d)
+        first = int(np.argmax(success >= _SUCCESS)) if (success >= _SUCCESS).any() else len(a)
+        if len(a) - first < _FEWEST:
+            return None
+        found = search(reduced, first)
+        if not found.is_complete:
+            return None
+        ratio = float(found.distance[1] / max(found.distance[0], 1e-12))
+        off = reduced.z[first:] - found.sets[0]
+        of_z = across @ reduced.transform[:, first:]
+        lower = reduced.lower[first:, first:]
+        # Q_z^-1 = L^-1 D^-1 L^-T, on the part that is fixed.
+        half = np.linalg.solve(lower.T, np.column_stack((of_z.T, off)))
+        weighted = half / reduced.d[first:, None]
+        step_m = solution.step_m - half[:, :_HEAD].T @ weighted[:, _HEAD]
+        covariance = solution.covariance[:_HEAD, :_HEAD] - half[:, :_HEAD].T @ weighted[:, :_HEAD]
+        return Resolved(
+            step_m,
+            (covariance + covariance.T) / 2.0,
+            min(ratio, 999.9),
+            float(success[first]),
+            len(a) - first,
+        )
+
+    def _decorrelate(self, a: FloatArray, q: FloatArray, key: IntArray) -> Decorrelated:
+        name = key.tobytes()
+        reduced = decorrelate(a, q, self._known.pop(name, None))
+        while len(self._known) >= _REMEMBERED:
+            del self._known[next(iter(self._known))]
+        self._known[name] = reduced.transform
+        return reduced

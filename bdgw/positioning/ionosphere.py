@@ -1,0 +1,52 @@
+"""The broadcast ionosphere on L1, by whichever models are known.
+
+BeiDou satellites are computed with BeiDou's model where it is known, all others with that of GPS;
+where only one is known it serves all. Another carrier has (f_L1/f)^2 times the delay.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from bdgw.positioning.atmosphere import Klobuchar, klobuchar_bds_m, klobuchar_gps_m
+from bdgw.positioning.geometry import Place
+from bdgw.rtcm.lock import FloatArray
+from bdgw.rtcm.observation import BoolArray
+
+__all__ = ["L1_HZ", "Ionosphere", "delay_on_l1_m"]
+
+L1_HZ = 1575.42e6
+_B1I_TO_L1 = (1561.098e6 / L1_HZ) ** 2
+_WEEK_NS = 604_800_000_000_000
+_BDT_NS = 14_000_000_000
+
+
+class Ionosphere(NamedTuple):
+    """Broadcast models; None where none is known."""
+
+    gps: Klobuchar | None = None
+    bds: Klobuchar | None = None
+
+
+def delay_on_l1_m(
+    ionosphere: Ionosphere,
+    place: Place,
+    azimuth_rad: FloatArray,
+    elevation_rad: FloatArray,
+    t_gpst_ns: int,
+    is_bds: BoolArray,
+) -> tuple[FloatArray, bool]:
+    """Give the delay of each satellite in metres, and whether any model is known (else 0)."""
+    lat, lon = place.lat_rad, place.lon_rad
+    found = np.zeros(len(azimuth_rad))
+    if ionosphere.gps is not None:
+        tow_s = (t_gpst_ns % _WEEK_NS) * 1e-9
+        found = klobuchar_gps_m(ionosphere.gps, lat, lon, azimuth_rad, elevation_rad, tow_s)
+    if ionosphere.bds is not None:
+        sow_s = ((t_gpst_ns - _BDT_NS) % _WEEK_NS) * 1e-9
+        on_b1i = klobuchar_bds_m(ionosphere.bds, lat, lon, azimuth_rad, elevation_rad, sow_s)
+        of_bds = on_b1i * _B1I_TO_L1
+        found = of_bds if ionosphere.gps is None else np.where(is_bds, of_bds, found)
+    return found, ionosphere != (None, None)

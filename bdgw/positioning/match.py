@@ -1,0 +1,24 @@
+"""Which keys two sorted columns have in common."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bdgw.rtcm.observation import IntArray
+
+__all__ = ["common", "n_distinct"]
+
+
+def common(first: IntArray, second: IntArray) -> tuple[IntArray, IntArray]:
+    """Give the places of common keys in both; both are sorted and have no key twice."""
+    if not len(second):
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    at = np.searchsorted(second, first)
+    at[at == len(second)] = 0
+    found = np.flatnonzero(second[at] == first)
+    return found, at[found]
+
+
+def n_distinct(column: IntArray) -> int:
+    """Count the different values of a sorted column."""
+    return int(np.count_nonzero(column[1:] != column[:-1])) + 1 if len(column) else 0

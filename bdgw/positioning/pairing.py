@@ -1,0 +1,236 @@
+"""Rover and base brought together: single differences of what both measured, less what is known.
+
+A pair is a satellite on one carrier that both ends measured in code. What is left in a single
+difference is where the rover really is, a clock for each group, and the ambiguity of the phase. A
+group is a system on a carrier, BDS-2 and BDS-3 apart: only within it all receivers delay alike
+(Nadarajah et al. 2013, Sensors 13: biases between satellite types of BDS-2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bdgw.positioning.atmosphere import saastamoinen_m
+from bdgw.positioning.constellation import Constellation
+from bdgw.positioning.geometry import Place, view_from
+from bdgw.positioning.ionosphere import L1_HZ, Ionosphere, delay_on_l1_m
+from bdgw.positioning.match import common
+from bdgw.positioning.observation import ObservationEpoch
+from bdgw.positioning.satellite import (
+    BDS,
+    GLONASS,
+    N_SYSTEM_SATELLITES,
+    SYSTEMS,
+    is_bds_geo,
+    is_bds_two,
+)
+from bdgw.positioning.single_point import cells_once
+from bdgw.positioning.velocity import satellite_rate_m_s
+from bdgw.rtcm.lock import FloatArray
+from bdgw.rtcm.observation import SPEED_OF_LIGHT_M_S, BoolArray, IntArray
+
+__all__ = ["Pairs", "Weights", "joined", "pair", "weights_of"]
+
+_PHASE_M = 0.003
+"""Noise of one phase at one end: a constant part and one that grows as 1/sin(elevation)."""
+_CODE_TO_PHASE = 100.0
+_STRENGTH_M2_HZ = 0.224
+"""For L1 and a loop of 10 Hz, from the paper named below; 3.8 mm at 42 dB-Hz."""
+_CLOCK_M_S = 1.5e-3
+"""How much the clocks of satellites wander while the base's epoch grows old (5e-12 s/s)."""
+_SPACE_M_M = 5e-7
+"""Ionosphere and troposphere that differ between the ends, by the length of the baseline."""
+_GLONASS_FACTOR = 1.5
+_GEO_FACTOR = 2.0
+_ALL = N_SYSTEM_SATELLITES * len(SYSTEMS)
+_IS_GEO = np.array([is_bds_geo(s) for s in range(_ALL)])
+_IS_BDS_TWO = np.array([is_bds_two(s) for s in range(_ALL)])
+_BANDS = 16
+
+
+class Pairs(NamedTuple):
+    """Columns of shape (n,), sorted by ``key`` = 16 * satellite + band.
+
+    ``code_m`` and ``phase_m`` are single differences, rover less base, less geometry (with the
+    rover at its place), satellite clocks and troposphere; a phase may be NaN. ``signals`` names
+    both signals, so that a change of one is seen. ``design`` (n, 3) is their derivative by the
+    rover's position.
+    ``base_phase_m`` is the base's phase alone, less geometry, clock and atmosphere; ``rate_m_s``
+    the rover's Doppler less what the satellite does: both hold the receiver's motion and clock.
+    ``base_ns`` is the time of the base's epoch, GPST; ``noise_m2`` the variance of a phase that the
+    signal strengths of both ends tell, 0 where they are not known.
+    """
+
+    key: IntArray
+    satellite: IntArray
+    group: IntArray
+    wavelength_m: FloatArray
+    code_m: FloatArray
+    phase_m: FloatArray
+    design: FloatArray
+    elevation_rad: FloatArray
+    signals: IntArray
+    lock_s: FloatArray
+    base_lock_s: FloatArray
+    has_slipped: BoolArray
+    base_slipped: BoolArray
+    is_half_cycle: BoolArray
+    is_glonass: BoolArray
+    base_phase_m: FloatArray
+    rate_m_s: FloatArray
+    base_ns: IntArray
+    noise_m2: FloatArray
+
+    def taken(self, index: IntArray | BoolArray) -> Pairs:
+        """Give some of the pairs."""
+        columns: list[Any] = [column[index] for column in self]
+        return Pairs(*columns)
+
+    def moved(self, step_m: FloatArray) -> Pairs:
+        """Give the differences with the rover moved; for steps of metres, to a micrometre."""
+        off_m = self.design @ step_m
+        return self._replace(code_m=self.code_m - off_m, phase_m=self.phase_m - off_m)
+
+
+class Weights(NamedTuple):
+    """Inverse variances of single differences; 0 where the phase is absent."""
+
+    code: FloatArray
+    phase: FloatArray
+
+
+def pair(
+    rover: ObservationEpoch,
+    base: ObservationEpoch,
+    constellation: Constellation,
+    rover_place: Place,
+    base_place: Place,
+    mask_rad: float,
+    ionosphere: Ionosphere,
+) -> Pairs:
+    """Bring two epochs together; satellites below the mask or without orbit are left out."""
+    at_rover, at_base = _common(rover, base)
+    satellite = rover.satellite[at_rover]
+    # The pairs are sorted by satellite.
+    begins = np.ones(len(satellite), dtype=np.bool_)
+    begins[1:] = satellite[1:] != satellite[:-1]
+    first, index = np.flatnonzero(begins), np.cumsum(begins) - 1
+    names = satellite[first]
+    n = len(names)
+    t_ns = np.concatenate((np.full(n, rover.t_gpst_ns), np.full(n, base.t_gpst_ns)))
+    travelled_m = np.concatenate(
+        (rover.pseudorange_m[at_rover[first]], base.pseudorange_m[at_base[first]])
+    )
+    states = constellation.states(t_ns, np.concatenate((names, names)), travelled_m)
+    here = view_from(rover_place, states.position_m[:n])
+    there = view_from(base_place, states.position_m[n:])
+    known = np.isfinite(here.range_m) & np.isfinite(there.range_m)
+    is_up = known & (here.elevation_rad >= mask_rad) & (there.elevation_rad >= mask_rad / 2.0)
+    here_m = here.range_m - SPEED_OF_LIGHT_M_S * states.clock_s[:n]
+    here_m += saastamoinen_m(rover_place.lat_rad, rover_place.height_m, here.elevation_rad)
+    there_m = there.range_m - SPEED_OF_LIGHT_M_S * states.clock_s[n:]
+    there_m += saastamoinen_m(base_place.lat_rad, base_place.height_m, there.elevation_rad)
+    keep = is_up[index]
+    if not keep.all():
+        at_rover, at_base, index = at_rover[keep], at_base[keep], index[keep]
+        satellite = satellite[keep]
+    band = rover.signal[at_rover] // 26
+    wavelength_m = SPEED_OF_LIGHT_M_S / rover.frequency_hz[at_rover]
+    system = satellite // N_SYSTEM_SATELLITES
+    group = (system * 2 + (_IS_BDS_TWO[satellite])) * _BANDS + band
+    is_bds = names // N_SYSTEM_SATELLITES == BDS
+    ion_m = []
+    for place, view, t_gpst_ns in (
+        (rover_place, here, rover.t_gpst_ns),
+        (base_place, there, base.t_gpst_ns),
+    ):
+        up = np.maximum(np.nan_to_num(view.elevation_rad), 0.05)
+        delay_m, _ = delay_on_l1_m(
+            ionosphere, place, np.nan_to_num(view.azimuth_rad), up, t_gpst_ns, is_bds
+        )
+        ion_m.append(delay_m)
+    gamma = (wavelength_m * (L1_HZ / SPEED_OF_LIGHT_M_S)) ** 2
+    off_m = (here_m - there_m)[index]
+    bent_m = (ion_m[0] - ion_m[1])[index] * gamma
+    cycles = rover.phase_cycles[at_rover] - base.phase_cycles[at_base]
+    return Pairs(
+        key=satellite * _BANDS + band,
+        satellite=satellite,
+        group=group,
+        wavelength_m=wavelength_m,
+        code_m=rover.pseudorange_m[at_rover] - base.pseudorange_m[at_base] - off_m - bent_m,
+        phase_m=cycles * wavelength_m - off_m + bent_m,
+        design=-here.direction[index],
+        elevation_rad=here.elevation_rad[index],
+        signals=rover.signal[at_rover] * 512 + base.signal[at_base],
+        lock_s=rover.lock_s[at_rover],
+        base_lock_s=base.lock_s[at_base],
+        has_slipped=rover.has_slipped[at_rover],
+        base_slipped=base.has_slipped[at_base],
+        is_half_cycle=rover.is_half_cycle[at_rover] | base.is_half_cycle[at_base],
+        is_glonass=system == GLONASS,
+        base_phase_m=base.phase_cycles[at_base] * wavelength_m
+        - there_m[index]
+        + ion_m[1][index] * gamma,
+        noise_m2=_strength_noise_m2(rover.cn0_dbhz[at_rover], base.cn0_dbhz[at_base]),
+        base_ns=np.full(len(at_base), base.t_gpst_ns),
+        rate_m_s=-rover.doppler_hz[at_rover] * wavelength_m
+        - satellite_rate_m_s(rover_place, states.head(n), here)[index],
+    )
+
+
+def _common(rover: ObservationEpoch, base: ObservationEpoch) -> tuple[IntArray, IntArray]:
+    """Find the carriers that both ends have; one signal each, by the same order of preference."""
+    ours, theirs = cells_once(rover, _usable(rover)), cells_once(base, _usable(base))
+    i, j = common(
+        rover.satellite[ours] * _BANDS + rover.signal[ours] // 26,
+        base.satellite[theirs] * _BANDS + base.signal[theirs] // 26,
+    )
+    i, j = ours[i], theirs[j]
+    # GLONASS: both must mean the same channel.
+    same = rover.frequency_hz[i] == base.frequency_hz[j]
+    return i[same], j[same]
+
+
+def _usable(epoch: ObservationEpoch) -> BoolArray:
+    return (
+        (epoch.pseudorange_m > 1e6)
+        & (epoch.pseudorange_m < 1e8)
+        & (epoch.frequency_hz > 1e9)
+        & (epoch.satellite < _ALL)
+    )
+
+
+def _strength_noise_m2(ours_dbhz: FloatArray, theirs_dbhz: FloatArray) -> FloatArray:
+    """Give C 10^(-CN0/10) of both ends (Hartinger and Brunner 1999, GPS Solutions 2: SIGMA-e).
+
+    A signal that is bent round an obstacle is weak for its elevation: its phase may be far off.
+    """
+    both = _STRENGTH_M2_HZ * (10.0 ** (-ours_dbhz / 10.0) + 10.0 ** (-theirs_dbhz / 10.0))
+    return np.where(np.isfinite(both) & (ours_dbhz > 0.0) & (theirs_dbhz > 0.0), both, 0.0)
+
+
+def joined(parts: Sequence[Pairs]) -> Pairs:
+    """Put pairs with different epochs of the base together, in the order of keys."""
+    if len(parts) == 1:
+        return parts[0]
+    columns: list[Any] = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    pairs = Pairs(*columns)
+    _, index = np.unique(pairs.key, return_index=True)
+    return pairs.taken(index)
+
+
+def weights_of(pairs: Pairs, *, age_s: FloatArray, baseline_m: float) -> Weights:
+    """Weigh the differences: by elevation or strength, whichever is worse, age and distance."""
+    sine = np.maximum(np.sin(pairs.elevation_rad), 0.05)
+    one_end = _PHASE_M**2 * (1.0 + 1.0 / sine**2)
+    factor = np.where(pairs.is_glonass, _GLONASS_FACTOR, 1.0)
+    factor[_IS_GEO[pairs.satellite]] = _GEO_FACTOR
+    noise = np.maximum(2.0 * one_end, pairs.noise_m2) * factor**2
+    common = (_CLOCK_M_S * age_s) ** 2 + (_SPACE_M_M * min(baseline_m, 1e6)) ** 2 / sine**2
+    phase = 1.0 / (noise + common)
+    phase[~np.isfinite(pairs.phase_m)] = 0.0
+    return Weights(1.0 / (noise * _CODE_TO_PHASE**2 + common), phase)

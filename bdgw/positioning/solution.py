@@ -1,0 +1,51 @@
+"""What the engine says of one epoch."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+
+from bdgw.model import FixKind
+from bdgw.positioning.geometry import Place
+from bdgw.rtcm.lock import FloatArray
+
+__all__ = ["Solution", "accuracy_of", "velocity_of"]
+
+
+class Solution(msgspec.Struct, frozen=True, kw_only=True):
+    """The position of the rover's antenna at ``t_gpst_ns``.
+
+    It is in the frame of the base's position; a single point in that of the broadcast orbits.
+    ``acc_h_m`` (root of the sum of both horizontal variances) and ``acc_v_m`` are standard
+    deviations of the model; ``age_s`` is how much older the base's epoch is. ``ratio`` is that of
+    the second best to the best set of integers. ``residual_m`` is the root mean square of the
+    phases of a fixed solution, else of the ranges. ``why`` says in a word why it is no better.
+    """
+
+    t_gpst_ns: int
+    kind: FixKind = FixKind.NONE
+    ecef_m: tuple[float, float, float] | None = None
+    velocity_m_s: tuple[float, float, float] | None = None
+    acc_h_m: float | None = None
+    acc_v_m: float | None = None
+    sats_used: int = 0
+    ratio: float | None = None
+    age_s: float | None = None
+    residual_m: float | None = None
+    n_fixed: int = 0
+    why: str | None = None
+
+
+def accuracy_of(place: Place, covariance: FloatArray) -> tuple[float, float]:
+    """Give horizontal and vertical standard deviation of an Earth-fixed covariance (3, 3)."""
+    enu = place.to_enu @ covariance @ place.to_enu.T
+    across, up = float(enu[0, 0] + enu[1, 1]), float(enu[2, 2])
+    return float(np.sqrt(max(across, 0.0))), float(np.sqrt(max(up, 0.0)))
+
+
+def velocity_of(velocity_m_s: FloatArray | None) -> tuple[float, float, float] | None:
+    """Give a velocity as plain numbers."""
+    if velocity_m_s is None:
+        return None
+    x, y, z = velocity_m_s.tolist()
+    return x, y, z

@@ -1,0 +1,108 @@
+"""BeiDou D1 subframes 1 to 3, as a receiver hands over their ten words, to broadcast sets.
+
+D2 of geostationary satellites is not read here: RTCM 1042 and RINEX bring their sets.
+
+Source: BDS-SIS-ICD-B1I-3.0, clause 5.2.4 and figures 5-8 to 5-11; word 1 has 26 bits before its
+parity, the others 22.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from bdgw.positioning.atmosphere import Klobuchar
+from bdgw.positioning.ephemeris import KeplerOrbit, ura_m
+from bdgw.rawlog.words import Bits
+from bdgw.timescale import resolve_week
+
+__all__ = ["BeidouReader"]
+
+_WEEK_NS = 604_800_000_000_000
+_S_NS = 1_000_000_000
+_BDT_NS = 14 * _S_NS
+_BDT_EPOCH_WEEKS = 1356
+_PREAMBLE = 0b11100010010
+
+
+class BeidouReader:
+    """Collects subframes 1 to 3 of each satellite that are of one half minute."""
+
+    def __init__(self) -> None:
+        self._parts: dict[int, dict[int, Bits]] = {}
+        self.ionosphere: Klobuchar | None = None
+
+    def read(self, satellite: int, words: Sequence[int], near_gpst_ns: int) -> KeplerOrbit | None:
+        """Take a subframe; ``words`` hold 30 bits each."""
+        if len(words) < 10:
+            return None
+        value = words[0] >> 4 & 0x3FFFFFF
+        for word in words[1:10]:
+            value = value << 22 | word >> 8 & 0x3FFFFF
+        bits = Bits(value, 224)
+        number = bits.u(15, 3)
+        if bits.u(0, 11) != _PREAMBLE or not 1 <= number <= 3:
+            return None
+        parts = self._parts.setdefault(satellite, {})
+        if number == 1:
+            parts.clear()
+        parts[number] = bits
+        if len(parts) < 3:
+            return None
+        sent = [parts[k].u(18, 20) for k in (1, 2, 3)]
+        if sent != [sent[0], sent[0] + 6, sent[0] + 12]:
+            return None
+        self._read_ionosphere(parts[1])
+        return _orbit(satellite, parts, near_gpst_ns)
+
+    def _read_ionosphere(self, one: Bits) -> None:
+        a = [one.s(98 + 8 * i, 8) for i in range(4)]
+        b = [one.s(130 + 8 * i, 8) for i in range(4)]
+        self.ionosphere = Klobuchar(
+            (a[0] * 2.0**-30, a[1] * 2.0**-27, a[2] * 2.0**-24, a[3] * 2.0**-24),
+            (b[0] * 2.0**11, b[1] * 2.0**14, b[2] * 2.0**16, b[3] * 2.0**16),
+        )
+
+
+def _orbit(satellite: int, parts: dict[int, Bits], near_gpst_ns: int) -> KeplerOrbit:
+    # Without parity the fields follow each other without gaps: bits 0-37 are preamble, reserved,
+    # number and second of the week.
+    one, two, three = parts[1], parts[2], parts[3]
+    near_week = (near_gpst_ns - _BDT_NS) // _WEEK_NS - _BDT_EPOCH_WEEKS
+    week = resolve_week(one.u(48, 13), 8192, near_week) + _BDT_EPOCH_WEEKS
+    sent_ns = week * _WEEK_NS + one.u(18, 20) * _S_NS
+    toe_s = (two.u(222, 2) << 15 | three.u(38, 15)) * 8
+    semicircle = math.pi
+    return KeplerOrbit(
+        satellite=satellite,
+        toe_gpst_ns=_near(toe_s, sent_ns) + _BDT_NS,
+        toc_gpst_ns=_near(one.u(61, 17) * 8, sent_ns) + _BDT_NS,
+        toe_s=float(toe_s),
+        issue=one.u(219, 5),
+        is_healthy=not one.u(38, 1),
+        accuracy_m=ura_m(one.u(44, 4)),
+        tgd_s=(one.s(78, 10) * 1e-10, one.s(88, 10) * 1e-10),
+        a2_s_s2=one.s(162, 11) * 2.0**-66,
+        a0_s=one.s(173, 24) * 2.0**-33,
+        a1_s_s=one.s(197, 22) * 2.0**-50,
+        delta_n_rad_s=two.s(38, 16) * 2.0**-43 * semicircle,
+        cuc_rad=two.s(54, 18) * 2.0**-31,
+        m0_rad=two.s(72, 32) * 2.0**-31 * semicircle,
+        e=two.u(104, 32) * 2.0**-33,
+        cus_rad=two.s(136, 18) * 2.0**-31,
+        crc_m=two.s(154, 18) * 2.0**-6,
+        crs_m=two.s(172, 18) * 2.0**-6,
+        sqrt_a=two.u(190, 32) * 2.0**-19,
+        i0_rad=three.s(53, 32) * 2.0**-31 * semicircle,
+        cic_rad=three.s(85, 18) * 2.0**-31,
+        omega_dot_rad_s=three.s(103, 24) * 2.0**-43 * semicircle,
+        cis_rad=three.s(127, 18) * 2.0**-31,
+        idot_rad_s=three.s(145, 14) * 2.0**-43 * semicircle,
+        omega0_rad=three.s(159, 32) * 2.0**-31 * semicircle,
+        omega_rad=three.s(191, 32) * 2.0**-31 * semicircle,
+    )
+
+
+def _near(second: int, near_ns: int) -> int:
+    within_ns = second * _S_NS
+    return near_ns + (within_ns - near_ns + _WEEK_NS // 2) % _WEEK_NS - _WEEK_NS // 2

@@ -1,0 +1,213 @@
+"""Bytes of raw data, RTCM 3 and UBX mixed as they come, to epochs, sets and positions.
+
+Messages of RTCM name no week: until a date is known (``near_gpst_ns``, a UBX message, or an
+ephemeris with an unambiguous week) they wait, a bounded number of them.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from bdgw.errors import DecodeError
+from bdgw.geodesy import Ecef
+from bdgw.positioning.atmosphere import Klobuchar
+from bdgw.positioning.ephemeris import GlonassOrbit, KeplerOrbit, Orbit, from_rtcm
+from bdgw.positioning.observation import ObservationEpoch, merged
+from bdgw.positioning.satellite import satellite_id, satellite_name_of
+from bdgw.rawlog import ubx_frame
+from bdgw.rawlog.beidou_d1 import BeidouReader
+from bdgw.rawlog.glonass_string import GlonassReader
+from bdgw.rawlog.lnav import LnavReader
+from bdgw.rawlog.rtcm_epoch import epoch_of_message
+from bdgw.rawlog.ubx_measurement import GNSS_LETTERS, decode_rawx, epoch_gpst_ns_of_rawx
+from bdgw.rtcm import frame as rtcm_frame
+from bdgw.rtcm.ephemeris import (
+    BdsEphemeris,
+    GalileoEphemeris,
+    GlonassEphemeris,
+    GpsEphemeris,
+)
+from bdgw.rtcm.message import decode
+from bdgw.rtcm.observation import Observations
+from bdgw.rtcm.station import StationPosition
+from bdgw.wire.splitter import Frame, Splitter
+
+__all__ = ["BasePlace", "EpochSeen", "IonosphereSeen", "OrbitSeen", "RawIntake"]
+
+_RAWX, _SFRBX = (0x02, 0x15), (0x02, 0x13)
+_WAITING = 20_000
+_WEEK_NS = 604_800_000_000_000
+_S_NS = 1_000_000_000
+_FIRST_BDS_WEEK, _FIRST_GST_WEEK = 1356, 1024
+_CHANNEL_OFFSET = 7
+
+
+class EpochSeen(NamedTuple):
+    """A whole epoch; ``source`` is rtcm3 or ubx."""
+
+    source: str
+    epoch: ObservationEpoch
+
+
+class OrbitSeen(NamedTuple):
+    """A broadcast set."""
+
+    orbit: Orbit
+
+
+class BasePlace(NamedTuple):
+    """A station's antenna reference point (1005, 1006), which ranges are reduced to."""
+
+    ecef_m: Ecef
+
+
+class IonosphereSeen(NamedTuple):
+    """A broadcast ionosphere of G or C."""
+
+    system: str
+    model: Klobuchar
+
+
+RawEvent = EpochSeen | OrbitSeen | BasePlace | IonosphereSeen
+
+
+class RawIntake:
+    """A session part: bytes in, events out."""
+
+    def __init__(self, near_gpst_ns: int | None = None) -> None:
+        self._splitter = Splitter(
+            {
+                rtcm_frame.PROTOCOL: (rtcm_frame.LEADS, rtcm_frame.frame_rtcm3),
+                ubx_frame.PROTOCOL: (ubx_frame.LEADS, ubx_frame.frame_ubx),
+            }
+        )
+        self._near = near_gpst_ns
+        self._waiting: deque[Frame] = deque(maxlen=_WAITING)
+        self._events: list[RawEvent] = []
+        self._open: ObservationEpoch | None = None
+        self._channels: dict[str, int] = {}
+        self._lnav, self._strings, self._d1 = LnavReader(), GlonassReader(), BeidouReader()
+
+    @property
+    def near_gpst_ns(self) -> int | None:
+        """About when it is, by what came."""
+        return self._near
+
+    def receive(self, data: bytes, *, now: float) -> None:
+        """Take bytes; ``b""`` says that the stream has ended."""
+        self._splitter.receive(data, now=now)
+        for event in self._splitter.events():
+            if not isinstance(event, Frame):
+                continue
+            if self._near is None:
+                self._near = _date_of(event)
+            if self._near is None:
+                self._waiting.append(event)
+                continue
+            while self._waiting:
+                self._take(self._waiting.popleft())
+            self._take(event)
+        if not data:
+            self._close()
+
+    def events(self) -> Iterator[RawEvent]:
+        """Drain what was found, in the order of the stream."""
+        events, self._events = self._events, []
+        return iter(events)
+
+    def _take(self, frame: Frame) -> None:
+        try:
+            if frame.protocol == rtcm_frame.PROTOCOL:
+                self._take_rtcm(frame.data)
+            else:
+                self._take_ubx(frame.data)
+        except (DecodeError, struct.error):
+            return
+
+    def _take_rtcm(self, frame: bytes) -> None:
+        near = self._near or 0
+        message = decode(frame)
+        if isinstance(message, Observations):
+            self._channels |= message.frequency_channels
+            self._join(message)
+        elif isinstance(message, StationPosition):
+            self._events.append(BasePlace(message.ecef_m))
+        elif isinstance(message, GpsEphemeris | GlonassEphemeris | BdsEphemeris | GalileoEphemeris):
+            orbit = from_rtcm(message, near)
+            if isinstance(orbit, GlonassOrbit) and orbit.channel is not None:
+                self._channels[message.satellite] = orbit.channel
+            if orbit is not None:
+                self._events.append(OrbitSeen(orbit))
+
+    def _join(self, message: Observations) -> None:
+        """Join the messages of one epoch; a message of another one closes it."""
+        part = epoch_of_message(message.with_channels(self._channels), self._near or 0)
+        if part is None:
+            return
+        if self._open is not None and self._open.t_gpst_ns != part.t_gpst_ns:
+            self._close()
+        self._open = part if self._open is None else merged(self._open, part)
+        self._near = part.t_gpst_ns
+        if not message.has_more:
+            self._close()
+
+    def _close(self) -> None:
+        if self._open is not None:
+            self._events.append(EpochSeen(rtcm_frame.PROTOCOL, self._open))
+            self._open = None
+
+    def _take_ubx(self, frame: bytes) -> None:
+        kind, payload = ubx_frame.kind_of_frame(frame), ubx_frame.payload_of_frame(frame)
+        if kind == _RAWX:
+            epoch = decode_rawx(payload)
+            if epoch is not None:
+                self._near = epoch.t_gpst_ns
+                self._events.append(EpochSeen(ubx_frame.PROTOCOL, epoch))
+        elif kind == _SFRBX and len(payload) >= 8:
+            self._take_words(payload)
+
+    def _take_words(self, payload: bytes) -> None:
+        gnss, number, signal, channel, n_words = payload[:5]
+        letter = GNSS_LETTERS.get(gnss)
+        if letter is None or not 0 < number < 100 or len(payload) < 8 + 4 * n_words:
+            return
+        words = struct.unpack_from(f"<{n_words}I", payload, 8)
+        satellite, near = satellite_id(f"{letter}{number:02d}"), self._near or 0
+        orbit: Orbit | None = None
+        if letter in "GJ" and signal == 0:
+            orbit = self._lnav.read(satellite, words, near, is_qzss=letter == "J")
+        elif letter == "R":
+            fcn = channel - _CHANNEL_OFFSET
+            self._channels[satellite_name_of(satellite)] = fcn
+            orbit = self._strings.read(satellite, fcn, words, near)
+        elif letter == "C" and signal == 0:
+            orbit = self._d1.read(satellite, words, near)
+        if orbit is not None:
+            self._events.append(OrbitSeen(orbit))
+            self._tell_ionosphere(orbit)
+
+    def _tell_ionosphere(self, orbit: Orbit) -> None:
+        if isinstance(orbit, KeplerOrbit):
+            for system, model in (("G", self._lnav.ionosphere), ("C", self._d1.ionosphere)):
+                if model is not None:
+                    self._events.append(IonosphereSeen(system, model))
+
+
+def _date_of(frame: Frame) -> int | None:
+    """Find a date in a frame: RXM-RAWX, or an ephemeris with a week of 12 bits or more."""
+    if frame.protocol == ubx_frame.PROTOCOL:
+        if ubx_frame.kind_of_frame(frame.data) == _RAWX:
+            return epoch_gpst_ns_of_rawx(ubx_frame.payload_of_frame(frame.data))
+        return None
+    try:
+        message = decode(frame.data)
+    except DecodeError:
+        return None
+    if isinstance(message, BdsEphemeris):
+        return (message.raw_week + _FIRST_BDS_WEEK) * _WEEK_NS + message.toe_s * _S_NS
+    if isinstance(message, GalileoEphemeris):
+        return (message.raw_week + _FIRST_GST_WEEK) * _WEEK_NS + message.toe_s * _S_NS
+    return None

@@ -1,0 +1,229 @@
+"""Positioning on recorded raw data: files of rover, base and navigation to solutions and a summary.
+
+The epochs go through the same engine, in the same order, as they would live: an epoch of the
+rover is solved with the newest epoch of the base that is not later.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from bdgw.errors import DecodeError
+from bdgw.geodesy import Ecef, enu_from_ecef
+from bdgw.model import FixKind
+from bdgw.positioning.atmosphere import Klobuchar
+from bdgw.positioning.engine import EngineOptions, RtkEngine
+from bdgw.positioning.ephemeris import Orbit
+from bdgw.positioning.geometry import place_of
+from bdgw.positioning.observation import ObservationEpoch
+from bdgw.positioning.solution import Solution
+from bdgw.rawlog.intake import (
+    BasePlace,
+    EpochSeen,
+    IonosphereSeen,
+    OrbitSeen,
+    RawIntake,
+)
+from bdgw.rinex.navigation import read_navigation
+from bdgw.rinex.observation import ObservationHeader, read_observations
+from bdgw.timescale import format_utc
+
+__all__ = ["Recording", "Summary", "fix_line", "read_recording", "solutions"]
+
+_SAME_INSTANT_NS = 50_000_000
+_WRONG_M = 0.1
+_BEYOND_M = 0.05
+_SIGMAS = 3.0
+
+
+class Recording(msgspec.Struct, kw_only=True):
+    """What a file holds; ``position_m`` is the station's, where the file says one."""
+
+    epochs: list[ObservationEpoch] = []
+    orbits: list[Orbit] = []
+    position_m: Ecef | None = None
+    ion_gps: Klobuchar | None = None
+    ion_bds: Klobuchar | None = None
+
+    def about_gpst_ns(self) -> int | None:
+        """Tell about when it was recorded."""
+        if self.epochs:
+            return self.epochs[0].t_gpst_ns
+        return max((orbit.toe_gpst_ns for orbit in self.orbits), default=None)
+
+
+def read_recording(data: bytes, near_gpst_ns: int | None = None) -> Recording:
+    """Read a file of any of the languages: RINEX, or RTCM 3 and UBX mixed.
+
+    ``near_gpst_ns`` says about when it was recorded, for RTCM, which names no week; where the
+    file itself says so that counts. Of a file with epochs in both languages, those of the one that
+    has more of them are taken: phases of both do not continue each other.
+
+    Raises:
+        DecodeError: it is none of them, or no date is known.
+    """
+    head = data[:200].decode("latin-1")
+    if "RINEX VERSION / TYPE" in head or "CRINEX VERS" in head:
+        return _read_rinex(data.decode("latin-1"))
+    return _read_raw(data, near_gpst_ns)
+
+
+def _read_rinex(text: str) -> Recording:
+    lines = [line.rstrip("\r") for line in text.removesuffix("\n").split("\n")]
+    if "CRINEX" in lines[0] or lines[0][20:21] == "O":
+        header = ObservationHeader()
+        epochs = list(read_observations(lines, header))
+        return Recording(epochs=epochs, position_m=_antenna_m(header))
+    found = read_navigation(lines)
+    return Recording(orbits=found.orbits, ion_gps=found.ion_gps, ion_bds=found.ion_bds)
+
+
+def _read_raw(data: bytes, near_gpst_ns: int | None) -> Recording:
+    intake = RawIntake()
+    intake.receive(data, now=0.0)
+    intake.receive(b"", now=0.0)
+    events = list(intake.events())
+    if intake.near_gpst_ns is None and near_gpst_ns is not None:
+        intake = RawIntake(near_gpst_ns)
+        intake.receive(data, now=0.0)
+        intake.receive(b"", now=0.0)
+        events = list(intake.events())
+    if not events:
+        raise DecodeError("no RINEX, and no dated RTCM 3 or UBX in it", bit=0)
+    found = Recording(orbits=[e.orbit for e in events if isinstance(e, OrbitSeen)])
+    epochs: dict[str, list[ObservationEpoch]] = {}
+    for event in events:
+        if isinstance(event, EpochSeen):
+            epochs.setdefault(event.source, []).append(event.epoch)
+        elif isinstance(event, BasePlace):
+            found.position_m = event.ecef_m
+        elif isinstance(event, IonosphereSeen) and event.system == "G":
+            found.ion_gps = event.model
+        elif isinstance(event, IonosphereSeen):
+            found.ion_bds = event.model
+    found.epochs = max(epochs.values(), key=len, default=[])
+    return found
+
+
+def _antenna_m(header: ObservationHeader) -> Ecef | None:
+    """Give the antenna reference point: the marker's position and the antenna over it."""
+    if header.approx_m is None:
+        return None
+    up, east, north = header.antenna_hen_m
+    place = place_of(header.approx_m)
+    x, y, z = (place.ecef_m + place.to_enu.T @ (east, north, up)).tolist()
+    return x, y, z
+
+
+def solutions(
+    rover: Recording,
+    base: Recording | None,
+    navigation: Iterable[Recording],
+    options: EngineOptions,
+) -> Iterator[Solution]:
+    """Solve every epoch of the rover, in the order of its file."""
+    engine = RtkEngine(options)
+    for one in (*navigation, *([base] if base else []), rover):
+        for orbit in one.orbits:
+            engine.add_orbit(orbit)
+        engine.ionosphere = engine.ionosphere._replace(
+            gps=engine.ionosphere.gps or one.ion_gps, bds=engine.ionosphere.bds or one.ion_bds
+        )
+    if base is not None and base.position_m is not None:
+        engine.set_base(base.position_m)
+    for epoch, of_base in in_step(rover.epochs, base.epochs if base else []):
+        yield engine.solve(epoch, of_base)
+
+
+def in_step(
+    rover: Iterable[ObservationEpoch], base: Iterable[ObservationEpoch]
+) -> Iterator[tuple[ObservationEpoch, ObservationEpoch | None]]:
+    """Give each epoch of the rover with the newest one of the base that is not later.
+
+    Receivers steer their clocks to a few milliseconds, so up to 50 ms later is the same instant.
+    """
+    waiting = iter(base)
+    newest: ObservationEpoch | None = None
+    following = next(waiting, None)
+    for epoch in rover:
+        while following is not None and following.t_gpst_ns <= epoch.t_gpst_ns + _SAME_INSTANT_NS:
+            newest, following = following, next(waiting, None)
+        yield epoch, newest
+
+
+def fix_line(solution: Solution, reference_m: Ecef | None) -> dict[str, Any]:
+    """Write a solution with its documented names; what is unknown is left out."""
+    line: dict[str, Any] = {"t_fix": format_utc(solution.t_gpst_ns), "fix": solution.kind.value}
+    if solution.ecef_m is not None:
+        line["ecef_m"] = [round(value, 4) for value in solution.ecef_m]
+        if reference_m is not None:
+            enu = enu_from_ecef(reference_m, solution.ecef_m)
+            line["enu_m"] = [round(value, 4) for value in enu]
+    line["sats_used"] = solution.sats_used
+    for name, digits in (("ratio", 2), ("age_s", 3), ("acc_h_m", 4), ("acc_v_m", 4)):
+        value = getattr(solution, name)
+        if value is not None and math.isfinite(value):
+            line[name] = round(value, digits)
+    if solution.velocity_m_s is not None:
+        line["velocity_m_s"] = [round(value, 4) for value in solution.velocity_m_s]
+    if solution.residual_m is not None:
+        line["residual_m"] = round(solution.residual_m, 4)
+    if solution.why is not None:
+        line["why"] = solution.why
+    return line
+
+
+class Summary:
+    """Counts solutions as they come."""
+
+    _NAMES = (
+        ("fixed", FixKind.RTK_FIXED),
+        ("float", FixKind.RTK_FLOAT),
+        ("dgnss", FixKind.DGNSS),
+        ("single", FixKind.SINGLE),
+        ("none", FixKind.NONE),
+    )
+
+    def __init__(self, reference_m: Ecef | None) -> None:
+        self._reference_m = reference_m
+        self._kinds: Counter[FixKind] = Counter()
+        self._best: dict[FixKind, list[Ecef]] = {}
+        self._n_wrong = 0
+
+    def add(self, solution: Solution) -> None:
+        """Count one."""
+        self._kinds[solution.kind] += 1
+        if self._reference_m is None or solution.ecef_m is None:
+            return
+        enu = enu_from_ecef(self._reference_m, solution.ecef_m)
+        self._best.setdefault(solution.kind, []).append(enu)
+        if solution.kind is FixKind.RTK_FIXED:
+            off_m = math.hypot(*enu)
+            claimed_m = math.hypot(solution.acc_h_m or 0.0, solution.acc_v_m or 0.0)
+            is_beyond = off_m > max(_BEYOND_M, _SIGMAS * claimed_m)
+            self._n_wrong += off_m > _WRONG_M or is_beyond
+
+    def fields(self, ms_per_epoch: float) -> dict[str, Any]:
+        """Write the summary; the errors are those of the best kind that occurred."""
+        n = sum(self._kinds.values())
+        line: dict[str, Any] = {"epochs": n}
+        line |= {name: self._kinds[kind] for name, kind in self._NAMES}
+        if self._reference_m is not None:
+            line["wrong_fixed"] = self._n_wrong
+            best = next((k for _, k in self._NAMES if self._best.get(k)), None)
+            if best is not None:
+                columns = list(zip(*self._best[best], strict=True))
+                means = [sum(column) / len(column) for column in columns]
+                line["mean_enu_m"] = [round(mean, 4) for mean in means]
+                line["std_enu_m"] = [
+                    round(math.sqrt(sum((v - mean) ** 2 for v in column) / len(column)), 4)
+                    for mean, column in zip(means, columns, strict=True)
+                ]
+                line["max_error_m"] = round(max(math.hypot(*enu) for enu in self._best[best]), 4)
+        line["ms_per_epoch"] = round(ms_per_epoch, 3)
+        return line

@@ -1,0 +1,290 @@
+"""One rover outside of the worker: from frames to jobs, and what became of them. Pure.
+
+Bounded everywhere: an epoch that no worker could take in time is dropped and counted, newest wins.
+Ephemerides are kept, so that a worker that begins anew has them at once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+
+import msgspec
+
+from bdgw.model import FixKind, Provenance, Solver
+from bdgw.receiver import EpochSeen
+from bdgw.solving.fix import fix_of, provenance_of
+from bdgw.solving.gathering import (
+    EpochFrames,
+    Gathered,
+    Gatherer,
+    OrbitFrame,
+    PositionFrame,
+    cut_frames,
+)
+from bdgw.solving.job import Job, Outcome
+from bdgw.solving.joining import Joiner
+from bdgw.solving.matching import Matcher, Pair
+from bdgw.solving.position import Position
+from bdgw.solving.snapshot import SolverSnapshot
+from bdgw.solving.spec import SolveMode, SolverSpec
+
+__all__ = ["Feed", "Ready"]
+
+_READY_MAX = 4
+_ORBITS_MAX = 512
+_SMOOTH = 0.05
+_DAY_NS = 86_400_000_000_000
+_COMPUTE_S = 1.0
+"""A fix of the receiver waits so much longer than the base may take."""
+
+
+class _Matched(msgspec.Struct, frozen=True, kw_only=True):
+    """A pair, and what was known of the base when it was matched."""
+
+    pair: Pair
+    n_base: int
+    position: PositionFrame | None
+    source: Provenance | None
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    """A job, and what the gateway knows of it that the worker need not."""
+
+    job: Job
+    rx_s: float
+    source: Provenance | None
+    station: int | None
+
+
+class Feed:
+    """One device. ``near_gpst_ns`` is about when it is, None where no date is known."""
+
+    def __init__(self, spec: SolverSpec) -> None:
+        self.spec = spec
+        self._rover = Gatherer()
+        self._base = Gatherer()
+        self._matcher = Matcher(
+            wait_s=spec.wait_s, max_age_s=spec.max_age_s, has_base=spec.has_base
+        )
+        self._ready: deque[_Matched] = deque()
+        self._orbits: dict[tuple[int, int], bytes] = {}
+        self._owed: dict[tuple[int, int], bytes] = {}
+        self._position: PositionFrame | None = None
+        self._source: Provenance | None = None
+        self._station: int | None = None
+        self._n_base = 0
+        self._near_gpst_ns: int | None = None
+        self._dropped: Counter[str] = Counter()
+        self._kinds: Counter[FixKind] = Counter()
+        self._n_solved = 0
+        self._ms_per_epoch: float | None = None
+        self._why: str | None = None
+        self._has_heard = False
+        self._solved: list[Position] = []
+        self.joiner = (
+            Joiner(wait_s=spec.wait_s + _COMPUTE_S) if spec.mode is SolveMode.BOTH else None
+        )
+        self.n_restarts = 0
+        """How often its worker began anew."""
+
+    def rover_frame(self, frame: bytes, *, near_gpst_ns: int | None, now: float) -> None:
+        """Take a frame of the rover's stream."""
+        self._date(near_gpst_ns)
+        for item in self._rover.receive(frame, near_gpst_ns=near_gpst_ns, now=now):
+            self._rover_said(item, now)
+        self._look(now)
+
+    def receiver_epoch(self, epoch: EpochSeen, now: float) -> None:
+        """Take what the receiver says of an epoch; with nothing to compare it is not published."""
+        if self.joiner is not None:
+            self.joiner.receiver(epoch, now)
+
+    def positions(self) -> list[Position]:
+        """Drain what is ready to be published."""
+        solved, self._solved = self._solved, []
+        return solved if self.joiner is None else self.joiner.positions()
+
+    def base_frames(
+        self, data: bytes, *, source: Provenance | None, near_gpst_ns: int | None, now: float
+    ) -> None:
+        """Take whole frames of the correction that the device is given, and whose they are."""
+        self._date(near_gpst_ns)
+        if _stream_of(source) != _stream_of(self._source):
+            # Its own position comes first with it; that of another base is of no use.
+            self._begin_base()
+            self._position, self._base = None, Gatherer()
+        self._source = source
+        for frame in cut_frames(data):
+            for item in self._base.receive(frame, near_gpst_ns=near_gpst_ns, now=now):
+                self._base_said(item)
+        self._look(now)
+
+    def tick(self, *, now: float) -> None:
+        """Let waits end."""
+        for item in self._rover.tick(now=now):
+            self._rover_said(item, now)
+        for item in self._base.tick(now=now):
+            self._base_said(item)
+        self._look(now)
+        if self.joiner is not None:
+            self.joiner.tick(now)
+
+    def deadline(self) -> float | None:
+        """When ``tick`` is due."""
+        joined_s = None if self.joiner is None else self.joiner.deadline()
+        parts = (
+            self._rover.deadline(),
+            self._base.deadline(),
+            self._matcher.deadline(),
+            joined_s,
+        )
+        return min((at_s for at_s in parts if at_s is not None), default=None)
+
+    def is_ready(self) -> bool:
+        """Whether there is a job."""
+        return bool(self._ready)
+
+    def take(self) -> Ready | None:
+        """Take the next job, oldest first."""
+        if not self._ready:
+            return None
+        matched, spec = self._ready.popleft(), self.spec
+        owed, self._owed = self._owed, {}
+        rover, base, position = matched.pair.rover, matched.pair.base, matched.position
+        job = Job(
+            device=spec.device,
+            n_base=matched.n_base,
+            near_gpst_ns=self._near_gpst_ns,
+            rover=rover.frames,
+            base=b"" if base is None else base.frames,
+            # Receivers do not join the position of one station with observations of another.
+            position=(
+                position.frame
+                if base is not None and position is not None and position.station == base.station
+                else b""
+            ),
+            orbits=b"".join(owed.values()),
+            systems=spec.systems,
+            mask_deg=spec.mask_deg,
+            is_static=spec.is_static,
+            max_age_s=spec.max_age_s,
+        )
+        return Ready(
+            job=job,
+            rx_s=rover.rx_s,
+            source=None if base is None else matched.source,
+            station=None if base is None else base.station,
+        )
+
+    def solved(self, ready: Ready, outcome: Outcome, now: float) -> None:
+        """Take what became of a job."""
+        solution = outcome.solution
+        if outcome.error is not None:
+            self._dropped["failed"] += 1
+            self._why = outcome.error
+            self.restarted()
+            return
+        if solution is None:
+            self._dropped["undated"] += 1
+            self._why = "no date is known, and no ephemeris has told one"
+            return
+        self._n_solved += 1
+        self._kinds[solution.kind] += 1
+        self._why = solution.why
+        before_ms = self._ms_per_epoch
+        spent_ms = outcome.spent_ms
+        self._ms_per_epoch = (
+            spent_ms if before_ms is None else before_ms + _SMOOTH * (spent_ms - before_ms)
+        )
+        fix = fix_of(solution, ready.station)
+        corr = provenance_of(fix, ready.source)
+        if self.joiner is not None:
+            self.joiner.solved(fix, corr, ready.rx_s, now)
+            return
+        self._solved.append(Position(fix=fix, solver=Solver.GATEWAY, rx_s=ready.rx_s, corr=corr))
+
+    def restarted(self) -> None:
+        """The worker has forgotten everything: it is told the ephemerides once more."""
+        self._owed = dict(self._orbits)
+
+    def lost(self) -> None:
+        """The worker ended over a job of this device."""
+        self._dropped["worker_ended"] += 1
+
+    def snapshot(self, *, worker: str) -> SolverSnapshot:
+        """How it fares."""
+        joiner = self.joiner
+        return SolverSnapshot(
+            mode=self.spec.mode.value,
+            epochs=self._n_solved,
+            kinds={kind.value: n for kind, n in self._kinds.items()},
+            waited=self._matcher.n_waited,
+            dropped=dict(self._matcher.dropped + self._dropped),
+            waiting=len(self._ready),
+            ephemerides=len(self._orbits),
+            ms_per_epoch=None if self._ms_per_epoch is None else round(self._ms_per_epoch, 3),
+            worker=worker,
+            worker_restarts=self.n_restarts,
+            reason=self._why if self._has_heard else "no whole epoch of observations has come",
+            compared={} if joiner is None else dict(joiner.counts),
+            is_disagreeing=None if joiner is None else joiner.watch.is_disagreeing,
+        )
+
+    def _rover_said(self, item: Gathered, now: float) -> None:
+        if isinstance(item, EpochFrames):
+            self._has_heard = True
+            self._matcher.rover(item)
+            if self.joiner is not None:
+                self.joiner.raw(item.t_gpst_ns, now)
+        elif isinstance(item, OrbitFrame):
+            self._keep(item)
+
+    def _base_said(self, item: Gathered) -> None:
+        if isinstance(item, OrbitFrame):
+            self._keep(item)
+        elif isinstance(item, PositionFrame):
+            self._position = item
+        elif item.station == self._station:
+            self._matcher.base(item)
+        else:
+            if self._station is not None:
+                self._begin_base()
+            self._station = item.station
+            self._matcher.base(item)
+
+    def _date(self, near_ns: int | None) -> None:
+        """Note about when it is; ephemerides that were dated by another time are told anew."""
+        before_ns, self._near_gpst_ns = self._near_gpst_ns, near_ns
+        if near_ns is None or (before_ns is not None and abs(near_ns - before_ns) < _DAY_NS):
+            return
+        self.restarted()
+        if before_ns is not None:
+            self._begin_base()
+
+    def _begin_base(self) -> None:
+        """Let nothing of the base before meet the new one; its position may be known already."""
+        self._n_base += 1
+        self._station = None
+        self._matcher.forget_base()
+
+    def _keep(self, item: OrbitFrame) -> None:
+        if self._orbits.get(item.key) == item.frame:
+            return
+        if item.key not in self._orbits and len(self._orbits) >= _ORBITS_MAX:
+            return
+        self._orbits[item.key] = self._owed[item.key] = item.frame
+
+    def _look(self, now: float) -> None:
+        for pair in self._matcher.due(now):
+            if len(self._ready) == _READY_MAX:
+                self._ready.popleft()
+                self._dropped["late"] += 1
+            self._ready.append(
+                _Matched(
+                    pair=pair, n_base=self._n_base, position=self._position, source=self._source
+                )
+            )
+
+
+def _stream_of(source: Provenance | None) -> tuple[str | None, str | None] | None:
+    return None if source is None else (source.name, source.mount)

@@ -1,0 +1,34 @@
+"""What the status shows of a device that the gateway solves; frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+__all__ = ["SolverSnapshot"]
+
+
+class SolverSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """One device; counts are since the gateway started."""
+
+    mode: str
+    epochs: int
+    """Solved, with whatever result."""
+    kinds: Mapping[str, int]
+    waited: int
+    """Went on without the base's epoch of their instant, as it did not come in time."""
+    dropped: Mapping[str, int]
+    """Not solved: ``repeated`` (not newer than the one before), ``overtaken`` (too many waited for
+    the base), ``late`` (no worker was free), ``undated``, ``failed``, ``worker_ended``."""
+    waiting: int
+    ephemerides: int
+    ms_per_epoch: float | None
+    """Of a processor, smoothed."""
+    worker: str
+    worker_restarts: int
+    compared: Mapping[str, int]
+    """Where both solve: ``agreed disagreed unchecked late_fix late_solution``, see ``joining``."""
+    is_disagreeing: bool | None
+    reason: str | None
+    """Why the last epoch is no better."""

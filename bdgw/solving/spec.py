@@ -1,0 +1,36 @@
+"""What the solving room is told of a device: who solves, and how. Frozen values."""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+__all__ = ["SolveMode", "SolverSpec"]
+
+
+class SolveMode(enum.StrEnum):
+    """Who computes the position of a device."""
+
+    RECEIVER = "receiver"
+    GATEWAY = "gateway"
+    BOTH = "both"
+    """Both do; they are compared, and one record an epoch is published."""
+
+
+class SolverSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A device that the gateway solves.
+
+    ``wait_s`` is how long an epoch of the rover waits for the base's of the same instant, counted
+    from when it was whole; without it, the newest one serves that is not older than ``max_age_s``.
+    ``has_base`` is False where nothing corrects the device: its epochs are single points.
+    """
+
+    device: str
+    mode: SolveMode
+    has_base: bool
+    systems: str = "GRECJ"
+    mask_deg: float = 15.0
+    is_static: bool = False
+    max_age_s: float = 5.0
+    wait_s: float = 0.5
