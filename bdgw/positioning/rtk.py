@@ -27,6 +27,7 @@ from bdgw.positioning.ionosphere import Ionosphere
 from bdgw.positioning.match import n_distinct
 from bdgw.positioning.observation import ObservationEpoch
 from bdgw.positioning.pairing import Pairs, Weights, joined, pair, weights_of
+from bdgw.positioning.satellite import N_SYSTEM_SATELLITES
 from bdgw.positioning.slip import SlipDetector
 from bdgw.positioning.solution import Solution, accuracy_of, velocity_of
 from bdgw.positioning.velocity import solve_velocity
@@ -44,7 +45,14 @@ _LEARN_GAIN = 0.02
 _MOST_NOISE = 25.0
 _RATIO = 3.0
 _ASTRAY_CHI2 = 30.0
-_STRONG_REDUNDANCY = 10
+_STRONG_REDUNDANCY = 20
+_STRONG_SPARE = 6
+_STRONG_SUCCESS = 0.9999
+"""With less evidence in an epoch several must agree."""
+_FEWEST_SPARE = 3
+"""Satellites beyond what position and clocks need: phases of more bands do not replace them."""
+_WORSE = 5.0
+"""Phases that fit so many times worse than usual are not believed, however good the ratio is."""
 _FIX_SIGMA_M = 0.03
 
 
@@ -290,10 +298,23 @@ class Rtk:
         self, as_float: Solution, resolved: Resolved, evidence: Evidence, prepared: _Prepared
     ) -> Solution:
         pairs = prepared.pairs
+        chi2 = evidence.phase_chi2 * self._phase_noise.factor
+        is_usual = chi2 <= max(1.0, _WORSE * self._phase_noise.mean)
         if evidence.redundancy >= _LEARN_LEFT:
-            self._phase_noise.learn(evidence.phase_chi2 * self._phase_noise.factor)
+            self._phase_noise.learn(chi2)
+        if not is_usual:
+            self._agreed.fail()
+            return _with_reason(as_float, "phases fit worse than usual")
         n_agreed, is_owed = self._agreed.add(pairs.key, pairs.group, evidence)
-        needed = 1 if evidence.redundancy >= _STRONG_REDUNDANCY else self._options.n_weak_epochs
+        spare = _spare_satellites(pairs, evidence)
+        if spare < _FEWEST_SPARE:
+            return _with_reason(as_float, "too few satellites to vouch for it")
+        is_strong = (
+            evidence.redundancy >= _STRONG_REDUNDANCY
+            and spare >= _STRONG_SPARE
+            and resolved.success >= _STRONG_SUCCESS
+        )
+        needed = 1 if is_strong else self._options.n_weak_epochs
         if n_agreed == 0:
             return _with_reason(as_float, "other whole numbers than before")
         if n_agreed < needed or is_owed:
@@ -316,19 +337,25 @@ class Rtk:
         )
 
 
+def _spare_satellites(pairs: Pairs, evidence: Evidence) -> int:
+    """Count the satellites beyond those that position and a clock for each system need."""
+    used = pairs.satellite[evidence.used]
+    return n_distinct(used) - n_distinct(used // N_SYSTEM_SATELLITES) - 3
+
+
 class _Noise:
     """How much noisier than the model these receivers and this site are; never less."""
 
     def __init__(self) -> None:
         self.factor = 1.0
-        self._mean = 1.0
+        self.mean = 1.0
         self._n = 0
 
     def learn(self, chi2: float) -> None:
         """Take the mean square of an epoch's residuals, in variances of the model."""
         self._n += 1
-        self._mean += max(1.0 / self._n, _LEARN_GAIN) * (chi2 - self._mean)
-        self.factor = min(max(1.0, self._mean), _MOST_NOISE)
+        self.mean += max(1.0 / self._n, _LEARN_GAIN) * (chi2 - self.mean)
+        self.factor = min(max(1.0, self.mean), _MOST_NOISE)
 
 
 def _is_astray(floating: FloatSolution, ranges: RangeSolution) -> bool:
