@@ -61,7 +61,7 @@ class GlonassTable:
         return position, velocity / _STEP_S, clock, self._gamma[row].copy()
 
     def _piece(self, row: int, step: float) -> FloatArray:
-        """Give the polynomial (6, 3) of a step: of fifth degree, by both ends to the acceleration."""
+        """Give the polynomial (6, 3) of a step, which meets both ends to the acceleration."""
         known = self._pieces.get((row, step))
         if known is None:
             ends = np.stack((self._at_step(row, round(step)), self._at_step(row, round(step) + 1)))
