@@ -88,6 +88,7 @@ def _read_raw(data: bytes, near_gpst_ns: int | None) -> Recording:
     intake.receive(data, now=0.0)
     intake.receive(b"", now=0.0)
     events = list(intake.events())
+    near_gpst_ns = near_gpst_ns if near_gpst_ns is not None else intake.guess_gpst_ns
     if intake.near_gpst_ns is None and near_gpst_ns is not None:
         intake = RawIntake(near_gpst_ns)
         intake.receive(data, now=0.0)
