@@ -23,7 +23,7 @@ MAX_AGE_S = {GPS: 7200.0, GLONASS: 1800.0, GALILEO: 14_400.0, BDS: 21_600.0, QZS
 (IS-GPS-200, clause 20.3.4.4), GLONASS is integrated at most 30 min (GLONASS ICD 5.1, A.3.1.2),
 Galileo 4 h (OS SIS ICD 2.0, clause 5.1.1); BeiDou sets come each hour and are used to 6 h."""
 
-_MAX_AHEAD_S = {GPS: 7200.0, GLONASS: 1800.0, GALILEO: 900.0, BDS: 1800.0, QZSS: 7200.0}
+_MAX_AHEAD_S = {GPS: 7200.0, GLONASS: 1800.0, GALILEO: 1800.0, BDS: 1800.0, QZSS: 7200.0}
 """How long before its reference time a set is used. Sets of GPS, QZSS and GLONASS are fitted around
 it; those of Galileo and BeiDou are sent after it and go astray soon when used backwards, which only
 a file of navigation for the whole day makes possible."""
