@@ -38,6 +38,8 @@ __all__ = ["Pairs", "Weights", "joined", "pair", "weights_of"]
 _PHASE_M = 0.003
 """Noise of one phase at one end: a constant part and one that grows as 1/sin(elevation)."""
 _CODE_TO_PHASE = 100.0
+_L1_M = SPEED_OF_LIGHT_M_S / L1_HZ
+"""Noise and multipath of a phase are parts of a cycle: the longer the wave, the more metres."""
 _CLOCK_M_S = 1.5e-3
 """How much the clocks of satellites wander while the base's epoch grows old (5e-12 s/s)."""
 _SPACE_M_M = 5e-7
@@ -222,6 +224,6 @@ def weights_of(pairs: Pairs, *, age_s: FloatArray, baseline_m: float) -> Weights
     factor[_IS_GEO[pairs.satellite]] = _GEO_FACTOR
     noise = np.maximum(2.0 * one_end, pairs.noise_m2) * factor**2
     common = (_CLOCK_M_S * age_s) ** 2 + (_SPACE_M_M * min(baseline_m, 1e6)) ** 2 / sine**2
-    phase = 1.0 / (noise + common)
+    phase = 1.0 / (noise * (pairs.wavelength_m / _L1_M) ** 2 + common)
     phase[~np.isfinite(pairs.phase_m)] = 0.0
     return Weights(1.0 / (noise * _CODE_TO_PHASE**2 + common), phase)

@@ -40,7 +40,8 @@ _RATIO = 3.0
 _ASTRAY_CHI2 = 30.0
 _STRONG_REDUNDANCY = 20
 _STRONG_SPARE = 6
-_STRONG_SUCCESS = 0.9999
+_STRONG_PART = 0.85
+_STRONG_CHI2 = 1.5
 """With less evidence in an epoch several must agree."""
 _FEWEST_SPARE = 3
 """Satellites beyond what position and clocks need: phases of more bands do not replace them."""
@@ -247,7 +248,8 @@ class Rtk:
         is_strong = (
             evidence.redundancy >= _STRONG_REDUNDANCY
             and spare >= _STRONG_SPARE
-            and resolved.success >= _STRONG_SUCCESS
+            and evidence.part >= _STRONG_PART
+            and chi2 <= _STRONG_CHI2
         )
         needed = 1 if is_strong else self._options.n_weak_epochs
         if n_agreed == 0:
