@@ -106,7 +106,7 @@ def examine(
         cycles.astype(np.int64),
         near,
         solved.n_left,
-        np.count_nonzero(near) / max(np.count_nonzero(tried), 1),
+        float(near.sum() / max(float(tried.sum()), 1.0)),
         chi2,
         residual_m,
         refusal,
