@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from bdgw.model import FixKind
-from bdgw.positioning.agreement import Agreement
+from bdgw.positioning.agreement import Agreement, Verdict
 from bdgw.positioning.ambiguity import AmbiguityFilter, FloatSolution
 from bdgw.positioning.base_watch import BaseWatch
 from bdgw.positioning.double_difference import RangeSolution
@@ -51,13 +51,19 @@ _FIX_SIGMA_M = 0.03
 
 
 class RtkOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """``fix_mask_rad`` is the lowest elevation of phases that are fixed."""
+    """How to filter and when to believe.
+
+    ``fix_mask_rad`` is the lowest elevation of phases that are fixed. What is known fades in
+    ``memory_s``; an epoch is all new after ``new_s``. With little evidence ``n_epochs`` that span
+    ``span_s`` must agree.
+    """
 
     fix_mask_rad: float = math.radians(15.0)
     is_static: bool = False
     memory_s: float = 300.0
     new_s: float = 20.0
-    n_weak_epochs: int = 10
+    n_epochs: int = 5
+    span_s: float = 9.0
 
 
 class Rtk:
@@ -69,7 +75,7 @@ class Rtk:
         self._slips = SlipDetector()
         self._resolver = Resolver()
         self._held = HeldOut()
-        self._agreed = Agreement(n_after_conflict=options.n_weak_epochs)
+        self._agreed = Agreement(n_epochs=options.n_epochs, span_s=options.span_s)
         self._watch = watch
         self._last_s: float | None = None
         self._last_base_ns = np.zeros(0, dtype=np.int64)
@@ -241,7 +247,8 @@ class Rtk:
         if not is_usual:
             self._agreed.fail()
             return _with_reason(as_float, "phases fit worse than usual")
-        n_agreed, is_owed = self._agreed.add(pairs.key, pairs.group, evidence)
+        t_s = as_float.t_gpst_ns * 1e-9
+        verdict = self._agreed.add(t_s, pairs.key, pairs.group, evidence)
         spare = _spare_satellites(pairs, evidence)
         if spare < _FEWEST_SPARE:
             return _with_reason(as_float, "too few satellites to vouch for it")
@@ -251,10 +258,9 @@ class Rtk:
             and evidence.part >= _STRONG_PART
             and chi2 <= _STRONG_CHI2
         )
-        needed = 1 if is_strong else self._options.n_weak_epochs
-        if n_agreed == 0:
+        if verdict is Verdict.CONTRADICTED:
             return _with_reason(as_float, "other whole numbers than before")
-        if n_agreed < needed or is_owed:
+        if verdict is not Verdict.PROVEN and not (is_strong and verdict is Verdict.NEW):
             return _with_reason(as_float, "not yet proven")
         fixed = _solution(
             as_float.t_gpst_ns,
