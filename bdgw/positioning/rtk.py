@@ -107,14 +107,6 @@ class Rtk:
             # The state holds the step from the anchor: another one begins another state.
             self._filter.reset()
             self._anchor = prepared.place
-        coded = _solution(
-            rover.t_gpst_ns,
-            FixKind.DGNSS,
-            prepared,
-            prepared.ranges.step_m,
-            prepared.ranges.covariance,
-            n_distinct(prepared.pairs.satellite),
-        )
         newest_ns = int(prepared.pairs.base_ns.max())
         if newest_ns != self._watched_ns:
             self._watched_ns = newest_ns
@@ -131,10 +123,10 @@ class Rtk:
             self._agreed.reset()
             floating, allowed = self._float(0.0, prepared)
         if floating is None:
-            return coded
+            return _of_codes(rover.t_gpst_ns, prepared)
         n_satellites = n_distinct(prepared.pairs.satellite[prepared.weights.phase > 0.0])
         if n_satellites < _FEWEST_PHASES:
-            return coded
+            return _of_codes(rover.t_gpst_ns, prepared)
         as_float = _solution(
             rover.t_gpst_ns,
             FixKind.RTK_FLOAT,
@@ -156,17 +148,18 @@ class Rtk:
         self._filter.begin(elapsed_s, pairs.key, slipped | ~has_phase)
         matrix, vector = normal_equations(pairs, weights, groups)
         self._filter.add(matrix, vector)
+        base_ns, at = np.unique(pairs.base_ns, return_inverse=True)
         part = 1.0
         if elapsed_s > 0.0:
             # Multipath changes slowly: of an epoch soon after another only a part is new. With
             # the base's epoch of before nothing is, as its noise is in already.
             part = min(1.0, elapsed_s / self._options.new_s)
-            is_new = ~np.isin(pairs.base_ns, self._last_base_ns)
+            is_new = ~np.isin(base_ns, self._last_base_ns)[at]
             if not is_new.all():
                 fresh = Weights(weights.code * is_new, weights.phase * is_new)
                 matrix, vector = normal_equations(pairs, fresh, groups)
         self._filter.keep(matrix, vector, part, moves=not self._options.is_static)
-        self._last_base_ns = np.unique(pairs.base_ns)
+        self._last_base_ns = base_ns
         allowed = (
             has_phase
             & ~pairs.is_glonass
@@ -312,6 +305,13 @@ def _solution(
         acc_v_m=acc_v_m,
         sats_used=n_satellites,
         age_s=prepared.age_s,
+    )
+
+
+def _of_codes(t_gpst_ns: int, prepared: Prepared) -> Solution:
+    ranges, n_satellites = prepared.ranges, n_distinct(prepared.pairs.satellite)
+    return _solution(
+        t_gpst_ns, FixKind.DGNSS, prepared, ranges.step_m, ranges.covariance, n_satellites
     )
 
 
