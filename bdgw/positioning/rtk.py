@@ -40,7 +40,7 @@ _RATIO = 3.0
 _ASTRAY_CHI2 = 30.0
 _STRONG_REDUNDANCY = 20
 _STRONG_SPARE = 6
-_STRONG_PART = 0.85
+_STRONG_PART = 0.9
 _STRONG_CHI2 = 1.5
 """With less evidence in an epoch several must agree."""
 _FEWEST_SPARE = 3
