@@ -7,7 +7,7 @@ rover is solved with the newest epoch of the base that is not later.
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -42,11 +42,15 @@ _SIGMAS = 3.0
 
 
 class Recording(msgspec.Struct, kw_only=True):
-    """What a file holds; ``position_m`` is the station's, where the file says one."""
+    """What a file holds.
+
+    ``places`` are the positions that the station said, each with the time of its last epoch before
+    (GPST nanoseconds); the first one is taken to hold from the beginning, and has 0.
+    """
 
     epochs: list[ObservationEpoch] = []
     orbits: list[Orbit] = []
-    position_m: Ecef | None = None
+    places: list[tuple[int, Ecef]] = []
     ion_gps: Klobuchar | None = None
     ion_bds: Klobuchar | None = None
 
@@ -78,7 +82,8 @@ def _read_rinex(text: str) -> Recording:
     if "CRINEX" in lines[0] or lines[0][20:21] == "O":
         header = ObservationHeader()
         epochs = list(read_observations(lines, header))
-        return Recording(epochs=epochs, position_m=_antenna_m(header))
+        place = _antenna_m(header)
+        return Recording(epochs=epochs, places=[] if place is None else [(0, place)])
     found = read_navigation(lines)
     return Recording(orbits=found.orbits, ion_gps=found.ion_gps, ion_bds=found.ion_bds)
 
@@ -88,6 +93,7 @@ def _read_raw(data: bytes, near_gpst_ns: int | None) -> Recording:
     intake.receive(data, now=0.0)
     intake.receive(b"", now=0.0)
     events = list(intake.events())
+    near_gpst_ns = near_gpst_ns if near_gpst_ns is not None else intake.guess_gpst_ns
     if intake.near_gpst_ns is None and near_gpst_ns is not None:
         intake = RawIntake(near_gpst_ns)
         intake.receive(data, now=0.0)
@@ -97,11 +103,13 @@ def _read_raw(data: bytes, near_gpst_ns: int | None) -> Recording:
         raise DecodeError("no RINEX, and no dated RTCM 3 or UBX in it", bit=0)
     found = Recording(orbits=[e.orbit for e in events if isinstance(e, OrbitSeen)])
     epochs: dict[str, list[ObservationEpoch]] = {}
+    last_ns = 0
     for event in events:
         if isinstance(event, EpochSeen):
+            last_ns = event.epoch.t_gpst_ns
             epochs.setdefault(event.source, []).append(event.epoch)
         elif isinstance(event, BasePlace):
-            found.position_m = event.ecef_m
+            found.places.append((last_ns if found.places else 0, event.ecef_m))
         elif isinstance(event, IonosphereSeen) and event.system == "G":
             found.ion_gps = event.model
         elif isinstance(event, IonosphereSeen):
@@ -126,7 +134,10 @@ def solutions(
     navigation: Iterable[Recording],
     options: EngineOptions,
 ) -> Iterator[Solution]:
-    """Solve every epoch of the rover, in the order of its file."""
+    """Solve every epoch of the rover, in the order of its file.
+
+    Sets of orbits are known from the beginning, also those that the files bring later.
+    """
     engine = RtkEngine(options)
     for one in (*navigation, *([base] if base else []), rover):
         for orbit in one.orbits:
@@ -134,9 +145,10 @@ def solutions(
         engine.ionosphere = engine.ionosphere._replace(
             gps=engine.ionosphere.gps or one.ion_gps, bds=engine.ionosphere.bds or one.ion_bds
         )
-    if base is not None and base.position_m is not None:
-        engine.set_base(base.position_m)
+    places = deque(base.places if base else ())
     for epoch, of_base in in_step(rover.epochs, base.epochs if base else []):
+        while places and places[0][0] <= epoch.t_gpst_ns:
+            engine.set_base(places.popleft()[1])
         yield engine.solve(epoch, of_base)
 
 

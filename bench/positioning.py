@@ -142,7 +142,7 @@ def _read(name: str) -> Recording:
 def _load(one: Set) -> tuple[Recording, Recording | None, list[Recording]]:
     base = None if one.base is None else _read(one.base)
     if base is not None and one.base_m is not None:
-        base.position_m = one.base_m
+        base.places = [(0, one.base_m)]
     return _read(one.rover), base, [_read(name) for name in one.nav]
 
 

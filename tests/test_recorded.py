@@ -28,7 +28,7 @@ def recording(*parts: str, epochs: int | None = None) -> Recording:
 @pytest.mark.parametrize("systems", ["C", "GRECJ"])
 def test_a_metre_of_baseline_is_fixed_from_the_first_epoch_on(systems: str) -> None:
     base = recording(*MAT, "base.obs.gz", epochs=40)
-    base.position_m = BASE_M
+    base.places = [(0, BASE_M)]
     summary = Summary(ROVER_M)
     for solution in solutions(
         recording(*MAT, "rover.obs.gz", epochs=40),

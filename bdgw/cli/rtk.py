@@ -59,7 +59,7 @@ def rtk(
     of_base = None if base is None else _read(base, of_rover.about_gpst_ns())
     given_m = _position("--base-position", base_position)
     if of_base is not None and given_m is not None:
-        of_base.position_m = given_m
+        of_base.places = [(0, given_m)]
     options = EngineOptions(systems=systems.upper(), mask_deg=mask, is_static=static)
     summary = Summary(reference_m)
     n, spent_s = 0, 0.0

@@ -6,24 +6,41 @@ evidence of its own, and that they do not is the mark of a wrong set.
 
 from __future__ import annotations
 
+import enum
+
 import numpy as np
 
 from bdgw.positioning.fix_gate import Evidence
 from bdgw.positioning.match import common
 from bdgw.rtcm.observation import IntArray
 
-__all__ = ["Agreement"]
+__all__ = ["Agreement", "Verdict"]
 
 _MOST = 0.75
 """Part of the arcs that must have kept their whole numbers."""
 _FEWEST = 4
 
 
-class Agreement:
-    """Remembers the whole numbers that were last found for each arc."""
+class Verdict(enum.Enum):
+    """What the epochs before say of a set."""
 
-    def __init__(self, *, n_after_conflict: int) -> None:
-        self._n_after_conflict = n_after_conflict
+    CONTRADICTED = "contradicted"
+    OWED = "owed"
+    """There was a contradiction, and not enough has agreed since."""
+    NEW = "new"
+    PROVEN = "proven"
+
+
+class Agreement:
+    """Remembers the whole numbers that were last found for each arc.
+
+    Little evidence is proven by ``n_epochs`` that agree over ``span_s``: epochs that follow each
+    other quickly see the same errors.
+    """
+
+    def __init__(self, *, n_epochs: int, span_s: float) -> None:
+        self._n_epochs = n_epochs
+        self._span_s = span_s
         self.reset()
 
     def reset(self) -> None:
@@ -31,7 +48,8 @@ class Agreement:
         self._key = np.zeros(0, dtype=np.int64)
         self._cycles = np.zeros(0, dtype=np.int64)
         self._n = 0
-        self._n_owed = 0
+        self._since_s = 0.0
+        self._is_owed = False
 
     def forget(self, key: IntArray) -> None:
         """Drop arcs that ended."""
@@ -43,11 +61,11 @@ class Agreement:
         """Count an epoch without a set."""
         self._n = max(0, self._n - 2)
 
-    def add(self, key: IntArray, group: IntArray, evidence: Evidence) -> tuple[int, bool]:
-        """Take a set; give how many epochs have agreed, and whether a conflict is still owed for.
+    def add(self, t_s: float, key: IntArray, group: IntArray, evidence: Evidence) -> Verdict:
+        """Take the set of an epoch.
 
-        With 0 it contradicts what was found before; which of the two is wrong is not known, so
-        the next ones must prove themselves for longer.
+        Where it contradicts what was found before it is not known which of both is wrong: even
+        strong evidence must then prove itself over epochs.
         """
         used = evidence.used
         key, cycles, group = key[used], evidence.cycles[used], group[used]
@@ -55,11 +73,15 @@ class Agreement:
         n_same, n_all = _same(group[now], cycles[now] - self._cycles[then])
         self._key, self._cycles = key, cycles
         if n_all >= _FEWEST and n_same < _MOST * n_all:
-            self._n, self._n_owed = 0, self._n_after_conflict
-            return 0, True
+            self._n, self._is_owed = 0, True
+            return Verdict.CONTRADICTED
+        if self._n == 0 or n_all < _FEWEST:
+            self._n, self._since_s = 0, t_s
         self._n += 1
-        self._n_owed = max(0, self._n_owed - 1)
-        return self._n, self._n_owed > 0
+        if self._n >= self._n_epochs and t_s - self._since_s >= self._span_s:
+            self._is_owed = False
+            return Verdict.PROVEN
+        return Verdict.OWED if self._is_owed else Verdict.NEW
 
 
 def _same(group: IntArray, change: IntArray) -> tuple[int, int]:

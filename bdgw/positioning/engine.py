@@ -20,6 +20,7 @@ from bdgw.positioning.ephemeris import EphemerisStore, Orbit
 from bdgw.positioning.geometry import Place, place_of
 from bdgw.positioning.ionosphere import Ionosphere
 from bdgw.positioning.observation import ObservationEpoch
+from bdgw.positioning.preparation import Surroundings
 from bdgw.positioning.rtk import Rtk, RtkOptions
 from bdgw.positioning.satellite import N_SYSTEM_SATELLITES, SYSTEMS
 from bdgw.positioning.single_point import SinglePoint, SpOptions, solve_single
@@ -60,7 +61,7 @@ class RtkEngine:
         self._sp = SpOptions(mask_rad=mask_rad)
         self._watch = BaseWatch()
         self._rtk = Rtk(
-            RtkOptions(mask_rad=mask_rad, fix_mask_rad=mask_rad, is_static=self.options.is_static),
+            RtkOptions(fix_mask_rad=mask_rad, is_static=self.options.is_static),
             self._watch,
         )
         self._is_used = np.array([one in self.options.systems for one in SYSTEMS] + [False])
@@ -129,7 +130,8 @@ class RtkEngine:
                 return None
             near = single.place
         try:
-            return self._rtk.solve(rover, bases, self._constellation, near, place, self.ionosphere)
+            around = Surroundings(self._constellation, self.ionosphere, place, self._sp.mask_rad)
+            return self._rtk.solve(rover, bases, around, near)
         except np.linalg.LinAlgError:
             # Observations that no matrix can bear: nothing of them is kept.
             self._rtk.reset()

@@ -23,6 +23,11 @@ MAX_AGE_S = {GPS: 7200.0, GLONASS: 1800.0, GALILEO: 14_400.0, BDS: 21_600.0, QZS
 (IS-GPS-200, clause 20.3.4.4), GLONASS is integrated at most 30 min (GLONASS ICD 5.1, A.3.1.2),
 Galileo 4 h (OS SIS ICD 2.0, clause 5.1.1); BeiDou sets come each hour and are used to 6 h."""
 
+_MAX_AHEAD_S = {GPS: 7200.0, GLONASS: 1800.0, GALILEO: 1800.0, BDS: 1800.0, QZSS: 7200.0}
+"""How long before its reference time a set is used. Sets of GPS, QZSS and GLONASS are fitted around
+it; those of Galileo and BeiDou are sent after it and go astray soon when used backwards, which only
+a file of navigation for the whole day makes possible."""
+
 
 class KeplerOrbit(msgspec.Struct, frozen=True, kw_only=True):
     """A set of GPS, QZSS, Galileo or BeiDou: SI units and radians.
@@ -116,13 +121,15 @@ class EphemerisStore:
         The satellite is not used where its newest set by that time says that it is unhealthy. Of
         two sets with one reference time the later received counts; I/NAV goes before F/NAV.
         """
-        limit_s = MAX_AGE_S.get(satellite // N_SYSTEM_SATELLITES, 0.0)
+        system = satellite // N_SYSTEM_SATELLITES
+        limit_s, ahead_s = MAX_AGE_S.get(system, 0.0), _MAX_AHEAD_S.get(system, 0.0)
         best: Orbit | None = None
         best_rank = (True, float("inf"))
         for orbit in self._by_satellite.get(satellite, ()):
-            age_s = abs(t_gpst_ns - orbit.toe_gpst_ns) / _S_NS
+            since_s = (t_gpst_ns - orbit.toe_gpst_ns) / _S_NS
+            age_s = abs(since_s)
             is_fnav = isinstance(orbit, KeplerOrbit) and orbit.is_fnav
-            if age_s <= limit_s and (is_fnav, age_s) <= best_rank:
+            if -ahead_s <= since_s <= limit_s and (is_fnav, age_s) <= best_rank:
                 best, best_rank = orbit, (is_fnav, age_s)
         return best if best is not None and best.is_healthy else None
 

@@ -34,7 +34,8 @@ class Evidence(NamedTuple):
 
     ``step_m`` and ``covariance`` are of the phases that are near whole numbers; ``cycles`` their
     whole numbers (n,), of which only the differences within a group mean something; ``used`` tells
-    which. ``redundancy`` counts the phases beyond what the position needs.
+    which, and ``part`` how many of all. ``redundancy`` counts the phases beyond what the position
+    needs.
     """
 
     step_m: FloatArray
@@ -42,6 +43,7 @@ class Evidence(NamedTuple):
     cycles: IntArray
     used: BoolArray
     redundancy: int
+    part: float
     phase_chi2: float
     residual_m: float
     refusal: str | None
@@ -104,6 +106,7 @@ def examine(
         cycles.astype(np.int64),
         near,
         solved.n_left,
+        float(near.sum() / max(float(tried.sum()), 1.0)),
         chi2,
         residual_m,
         refusal,

@@ -1,5 +1,7 @@
 """Where GLONASS satellites are: their equations of motion, integrated from the broadcast state.
 
+Between the steps of a minute a polynomial is taken, which costs an epoch no integration.
+
 Source: GLONASS ICD 5.1, appendix A.3.1.2 (Runge-Kutta of fourth order, J2, lunisolar acceleration
 constant over the interval, all in PZ-90 that turns with the Earth).
 """
@@ -34,6 +36,7 @@ class GlonassTable:
         self._minus_tau = np.array([o.minus_tau_s for o in orbits])
         self._gamma = np.array([o.gamma for o in orbits])
         self._kept: dict[tuple[int, int], FloatArray] = {}
+        self._pieces: dict[tuple[int, float], FloatArray] = {}
 
     def clock_s(self, row: IntArray, t_gpst_ns: IntArray) -> FloatArray:
         """Give the offset of the clocks."""
@@ -46,33 +49,43 @@ class GlonassTable:
     ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Give position, velocity, clock offset and its rate; as ``KeplerTable.state`` does."""
         t = (t_gpst_ns - self._toe_ns[row]) * 1e-9 - minus_s
-        steps = np.trunc(t / _STEP_S).astype(np.int64)
-        begin = np.array(
-            [self._at_step(int(r), int(k)) for r, k in zip(row, steps, strict=True)]
-        ).reshape(len(row), 6)
-        found = _advance(begin, self._pull[row], (t - steps * _STEP_S)[:, None])
+        steps = np.floor(t / _STEP_S)
+        pieces = np.array(
+            [self._piece(r, k) for r, k in zip(row.tolist(), steps.tolist(), strict=True)]
+        ).reshape(len(row), 6, 3)
+        u = (t / _STEP_S - steps)[:, None]
+        c0, c1, c2, c3, c4, c5 = pieces.transpose(1, 0, 2)
+        position = c0 + u * (c1 + u * (c2 + u * (c3 + u * (c4 + u * c5))))
+        velocity = c1 + u * (2.0 * c2 + u * (3.0 * c3 + u * (4.0 * c4 + u * (5.0 * c5))))
         clock = self._minus_tau[row] + self._gamma[row] * t
-        return found[:, :3], found[:, 3:], clock, self._gamma[row].copy()
+        return position, velocity / _STEP_S, clock, self._gamma[row].copy()
+
+    def _piece(self, row: int, step: float) -> FloatArray:
+        """Give the polynomial (6, 3) of a step, which meets both ends to the acceleration."""
+        known = self._pieces.get((row, step))
+        if known is None:
+            ends = np.stack((self._at_step(row, round(step)), self._at_step(row, round(step) + 1)))
+            rates = _rate(ends, self._pull[[row, row]])
+            (p0, p1), (v0, v1) = ends[:, :3], ends[:, 3:] * _STEP_S
+            a0, a1 = rates[:, 3:] * _STEP_S**2
+            dp, dv, da = p1 - p0 - v0 - a0 / 2.0, v1 - v0 - a0, a1 - a0
+            c3, c4 = 10.0 * dp - 4.0 * dv + da / 2.0, -15.0 * dp + 7.0 * dv - da
+            known = np.stack((p0, v0, a0 / 2.0, c3, c4, 6.0 * dp - 3.0 * dv + da / 2.0))
+            self._pieces[row, step] = known
+        return known
 
     def _at_step(self, row: int, step: int) -> FloatArray:
-        """Give the state a whole number of steps away, from the nearest that is known."""
-        if step == 0:
-            start: FloatArray = self._start[row]
-            return start
-        known = self._kept.get((row, step))
-        if known is None:
-            one = 1 if step > 0 else -1
-            state = self._start[row]
-            for k in range(one, step + one, one):
-                earlier, state_k = state, self._kept.get((row, k))
-                if state_k is None:
-                    state_k = _advance(
-                        earlier[None, :], self._pull[row][None, :], np.array([[one * _STEP_S]])
-                    )[0]
-                    self._kept[row, k] = state_k
-                state = state_k
-            known = state
-        return known
+        """Give the state a whole number of steps away, integrated from the nearest known one."""
+        state: FloatArray = self._start[row]
+        one = 1 if step > 0 else -1
+        for k in range(one, step + one, one) if step else ():
+            later = self._kept.get((row, k))
+            if later is None:
+                begin, pull = state[None, :], self._pull[row][None, :]
+                later = _advance(begin, pull, np.array([[one * _STEP_S]]))[0]
+                self._kept[row, k] = later
+            state = later
+        return state
 
 
 def _advance(state: FloatArray, pull: FloatArray, step_s: FloatArray) -> FloatArray:

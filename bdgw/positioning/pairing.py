@@ -28,6 +28,7 @@ from bdgw.positioning.satellite import (
     is_bds_two,
 )
 from bdgw.positioning.single_point import cells_once
+from bdgw.positioning.strength import strength_noise_m2
 from bdgw.positioning.velocity import satellite_rate_m_s
 from bdgw.rtcm.lock import FloatArray
 from bdgw.rtcm.observation import SPEED_OF_LIGHT_M_S, BoolArray, IntArray
@@ -37,8 +38,8 @@ __all__ = ["Pairs", "Weights", "joined", "pair", "weights_of"]
 _PHASE_M = 0.003
 """Noise of one phase at one end: a constant part and one that grows as 1/sin(elevation)."""
 _CODE_TO_PHASE = 100.0
-_STRENGTH_M2_HZ = 0.224
-"""For L1 and a loop of 10 Hz, from the paper named below; 3.8 mm at 42 dB-Hz."""
+_L1_M = SPEED_OF_LIGHT_M_S / L1_HZ
+"""Noise and multipath of a phase are parts of a cycle: the longer the wave, the more metres."""
 _CLOCK_M_S = 1.5e-3
 """How much the clocks of satellites wander while the base's epoch grows old (5e-12 s/s)."""
 _SPACE_M_M = 5e-7
@@ -175,7 +176,8 @@ def pair(
         base_phase_m=base.phase_cycles[at_base] * wavelength_m
         - there_m[index]
         + ion_m[1][index] * gamma,
-        noise_m2=_strength_noise_m2(rover.cn0_dbhz[at_rover], base.cn0_dbhz[at_base]),
+        noise_m2=strength_noise_m2(rover.cn0_dbhz[at_rover])
+        + strength_noise_m2(base.cn0_dbhz[at_base]),
         base_ns=np.full(len(at_base), base.t_gpst_ns),
         rate_m_s=-rover.doppler_hz[at_rover] * wavelength_m
         - satellite_rate_m_s(rover_place, states.head(n), here)[index],
@@ -204,15 +206,6 @@ def _usable(epoch: ObservationEpoch) -> BoolArray:
     )
 
 
-def _strength_noise_m2(ours_dbhz: FloatArray, theirs_dbhz: FloatArray) -> FloatArray:
-    """Give C 10^(-CN0/10) of both ends (Hartinger and Brunner 1999, GPS Solutions 2: SIGMA-e).
-
-    A signal that is bent round an obstacle is weak for its elevation: its phase may be far off.
-    """
-    both = _STRENGTH_M2_HZ * (10.0 ** (-ours_dbhz / 10.0) + 10.0 ** (-theirs_dbhz / 10.0))
-    return np.where(np.isfinite(both) & (ours_dbhz > 0.0) & (theirs_dbhz > 0.0), both, 0.0)
-
-
 def joined(parts: Sequence[Pairs]) -> Pairs:
     """Put pairs with different epochs of the base together, in the order of keys."""
     if len(parts) == 1:
@@ -231,6 +224,6 @@ def weights_of(pairs: Pairs, *, age_s: FloatArray, baseline_m: float) -> Weights
     factor[_IS_GEO[pairs.satellite]] = _GEO_FACTOR
     noise = np.maximum(2.0 * one_end, pairs.noise_m2) * factor**2
     common = (_CLOCK_M_S * age_s) ** 2 + (_SPACE_M_M * min(baseline_m, 1e6)) ** 2 / sine**2
-    phase = 1.0 / (noise + common)
+    phase = 1.0 / (noise * (pairs.wavelength_m / _L1_M) ** 2 + common)
     phase[~np.isfinite(pairs.phase_m)] = 0.0
     return Weights(1.0 / (noise * _CODE_TO_PHASE**2 + common), phase)

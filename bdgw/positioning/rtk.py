@@ -8,65 +8,62 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
 from bdgw.model import FixKind
-from bdgw.positioning.agreement import Agreement
+from bdgw.positioning.agreement import Agreement, Verdict
 from bdgw.positioning.ambiguity import AmbiguityFilter, FloatSolution
 from bdgw.positioning.base_watch import BaseWatch
-from bdgw.positioning.constellation import Constellation
-from bdgw.positioning.double_difference import Groups, RangeSolution, groups_of, solve_ranges
+from bdgw.positioning.double_difference import RangeSolution
 from bdgw.positioning.fix_gate import Evidence, examine
-from bdgw.positioning.geometry import Place, place_of
+from bdgw.positioning.geometry import Place
 from bdgw.positioning.held_out import HeldOut
 from bdgw.positioning.integers import Resolved, Resolver, candidates
-from bdgw.positioning.ionosphere import Ionosphere
 from bdgw.positioning.match import n_distinct
+from bdgw.positioning.noise import Noise
 from bdgw.positioning.observation import ObservationEpoch
-from bdgw.positioning.pairing import Pairs, Weights, joined, pair, weights_of
+from bdgw.positioning.pairing import Pairs, Weights
+from bdgw.positioning.preparation import Prepared, Surroundings, normal_equations, prepare
+from bdgw.positioning.satellite import N_SYSTEM_SATELLITES
 from bdgw.positioning.slip import SlipDetector
 from bdgw.positioning.solution import Solution, accuracy_of, velocity_of
-from bdgw.positioning.velocity import solve_velocity
 from bdgw.rtcm.lock import FloatArray
 from bdgw.rtcm.observation import BoolArray
 
 __all__ = ["Rtk", "RtkOptions"]
 
-_CODE_LIMIT = 4.5
-_CODE_EXCLUDED = 12
-_FAR_M = 10.0
-_FEWEST_PAIRS = 5
+_FEWEST_PHASES = 4
 _LEARN_LEFT = 3
-_LEARN_GAIN = 0.02
-_MOST_NOISE = 25.0
 _RATIO = 3.0
 _ASTRAY_CHI2 = 30.0
-_STRONG_REDUNDANCY = 10
+_STRONG_REDUNDANCY = 20
+_STRONG_SPARE = 6
+_STRONG_PART = 0.9
+_STRONG_CHI2 = 1.5
+"""With less evidence in an epoch several must agree."""
+_FEWEST_SPARE = 3
+"""Satellites beyond what position and clocks need: phases of more bands do not replace them."""
+_WORSE = 5.0
+"""Phases that fit so many times worse than usual are not believed, however good the ratio is."""
 _FIX_SIGMA_M = 0.03
 
 
 class RtkOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """``fix_mask_rad`` is the lowest elevation of phases that are fixed."""
+    """How to filter and when to believe.
 
-    mask_rad: float = math.radians(15.0)
+    ``fix_mask_rad`` is the lowest elevation of phases that are fixed. What is known fades in
+    ``memory_s``; an epoch is all new after ``new_s``. With little evidence ``n_epochs`` that span
+    ``span_s`` must agree.
+    """
+
     fix_mask_rad: float = math.radians(15.0)
     is_static: bool = False
     memory_s: float = 300.0
     new_s: float = 20.0
-    n_weak_epochs: int = 10
-
-
-class _Prepared(NamedTuple):
-    place: Place
-    pairs: Pairs
-    weights: Weights
-    groups: Groups
-    ranges: RangeSolution
-    velocity_m_s: FloatArray | None
-    age_s: float
+    n_epochs: int = 5
+    span_s: float = 9.0
 
 
 class Rtk:
@@ -78,12 +75,12 @@ class Rtk:
         self._slips = SlipDetector()
         self._resolver = Resolver()
         self._held = HeldOut()
-        self._agreed = Agreement(n_after_conflict=options.n_weak_epochs)
+        self._agreed = Agreement(n_epochs=options.n_epochs, span_s=options.span_s)
         self._watch = watch
         self._last_s: float | None = None
         self._last_base_ns = np.zeros(0, dtype=np.int64)
         self._watched_ns = 0
-        self._code_noise, self._phase_noise = _Noise(), _Noise()
+        self._code_noise, self._phase_noise = Noise(), Noise()
         self._anchor: Place | None = None
 
     def reset(self) -> None:
@@ -98,23 +95,18 @@ class Rtk:
         self,
         rover: ObservationEpoch,
         bases: Sequence[ObservationEpoch],
-        constellation: Constellation,
+        around: Surroundings,
         near: Place,
-        base_place: Place,
-        ionosphere: Ionosphere,
     ) -> Solution | None:
         """Solve an epoch with the rover within 100 m of ``near``; None where no code solution."""
-        prepared = self._prepare(rover, bases, constellation, near, base_place, ionosphere)
+        place = self._anchor or near
+        prepared = prepare(rover, bases, around, place, self._code_noise, self._phase_noise)
         if prepared is None:
             return None
-        coded = _solution(
-            rover.t_gpst_ns,
-            FixKind.DGNSS,
-            prepared,
-            prepared.ranges.step_m,
-            prepared.ranges.covariance,
-            n_distinct(prepared.pairs.satellite),
-        )
+        if self._options.is_static and prepared.place is not self._anchor:
+            # The state holds the step from the anchor: another one begins another state.
+            self._filter.reset()
+            self._anchor = prepared.place
         newest_ns = int(prepared.pairs.base_ns.max())
         if newest_ns != self._watched_ns:
             self._watched_ns = newest_ns
@@ -131,72 +123,22 @@ class Rtk:
             self._agreed.reset()
             floating, allowed = self._float(0.0, prepared)
         if floating is None:
-            return coded
-        covariance = floating.covariance[:3, :3]
+            return _of_codes(rover.t_gpst_ns, prepared)
         n_satellites = n_distinct(prepared.pairs.satellite[prepared.weights.phase > 0.0])
+        if n_satellites < _FEWEST_PHASES:
+            return _of_codes(rover.t_gpst_ns, prepared)
         as_float = _solution(
-            rover.t_gpst_ns, FixKind.RTK_FLOAT, prepared, floating.step_m, covariance, n_satellites
+            rover.t_gpst_ns,
+            FixKind.RTK_FLOAT,
+            prepared,
+            floating.step_m,
+            floating.covariance[:3, :3],
+            n_satellites,
         )
         return self._fix(as_float, floating, prepared, allowed)
 
-    def _prepare(
-        self,
-        rover: ObservationEpoch,
-        bases: Sequence[ObservationEpoch],
-        constellation: Constellation,
-        near: Place,
-        base_place: Place,
-        ionosphere: Ionosphere,
-    ) -> _Prepared | None:
-        """Pair, weigh and solve the codes; what contradicts is taken out of the pairs."""
-        mask_rad = self._options.mask_rad
-        place = self._anchor if self._options.is_static and self._anchor else near
-        for _ in range(3):
-            parts = [
-                pair(rover, one, constellation, place, base_place, mask_rad, ionosphere)
-                for one in bases
-            ]
-            pairs = joined(parts)
-            if len(pairs.key) < _FEWEST_PAIRS:
-                return None
-            baseline_m = float(np.linalg.norm(place.ecef_m - base_place.ecef_m))
-            age_s = np.abs(rover.t_gpst_ns - pairs.base_ns) * 1e-9
-            weights = weights_of(pairs, age_s=age_s, baseline_m=baseline_m)
-            groups = groups_of(pairs.group)
-            ranges = solve_ranges(
-                pairs.design,
-                pairs.code_m,
-                weights.code,
-                groups,
-                limit=_CODE_LIMIT,
-                max_excluded=_CODE_EXCLUDED,
-                satellite=pairs.satellite,
-            )
-            if ranges is None:
-                return None
-            if float(np.linalg.norm(ranges.step_m)) < _FAR_M:
-                break
-            place = place_of(place.ecef_m + ranges.step_m)
-        else:
-            return None
-        if self._options.is_static and self._anchor is None:
-            self._anchor = place
-        if ranges.n_left >= _LEARN_LEFT:
-            self._code_noise.learn(ranges.chi2)
-        # A satellite most of whose codes are not believed is not believed in its phases.
-        n_of = np.bincount(pairs.satellite)
-        n_used = np.bincount(pairs.satellite, weights=ranges.used)
-        is_believed = (2 * n_used >= n_of)[pairs.satellite]
-        phase = np.where(is_believed, weights.phase / self._phase_noise.factor, 0.0)
-        code = np.where(ranges.used, weights.code / self._code_noise.factor, 0.0)
-        ranges = ranges._replace(covariance=ranges.covariance * self._code_noise.factor)
-        velocity_m_s = solve_velocity(pairs.design, pairs.rate_m_s, pairs.elevation_rad)
-        return _Prepared(
-            place, pairs, Weights(code, phase), groups, ranges, velocity_m_s, float(age_s.max())
-        )
-
     def _float(
-        self, elapsed_s: float, prepared: _Prepared
+        self, elapsed_s: float, prepared: Prepared
     ) -> tuple[FloatSolution | None, BoolArray]:
         """Take the epoch into the filter and solve it; give the pairs that may be fixed too."""
         pairs, weights, groups = prepared.pairs, prepared.weights, prepared.groups
@@ -204,19 +146,20 @@ class Rtk:
         has_phase = weights.phase > 0.0
         self._agreed.forget(pairs.key[slipped])
         self._filter.begin(elapsed_s, pairs.key, slipped | ~has_phase)
-        matrix, vector = _normal(pairs, weights, groups)
+        matrix, vector = normal_equations(pairs, weights, groups)
         self._filter.add(matrix, vector)
+        base_ns, at = np.unique(pairs.base_ns, return_inverse=True)
         part = 1.0
         if elapsed_s > 0.0:
             # Multipath changes slowly: of an epoch soon after another only a part is new. With
             # the base's epoch of before nothing is, as its noise is in already.
             part = min(1.0, elapsed_s / self._options.new_s)
-            is_new = ~np.isin(pairs.base_ns, self._last_base_ns)
+            is_new = ~np.isin(base_ns, self._last_base_ns)[at]
             if not is_new.all():
                 fresh = Weights(weights.code * is_new, weights.phase * is_new)
-                matrix, vector = _normal(pairs, fresh, groups)
+                matrix, vector = normal_equations(pairs, fresh, groups)
         self._filter.keep(matrix, vector, part, moves=not self._options.is_static)
-        self._last_base_ns = np.unique(pairs.base_ns)
+        self._last_base_ns = base_ns
         allowed = (
             has_phase
             & ~pairs.is_glonass
@@ -225,7 +168,7 @@ class Rtk:
         )
         return self._solve_float(prepared, allowed), allowed
 
-    def _solve_float(self, prepared: _Prepared, allowed: BoolArray) -> FloatSolution | None:
+    def _solve_float(self, prepared: Prepared, allowed: BoolArray) -> FloatSolution | None:
         pairs = prepared.pairs
         return self._filter.solve(*candidates(pairs.elevation_rad, pairs.group, allowed))
 
@@ -233,7 +176,7 @@ class Rtk:
         self,
         as_float: Solution,
         floating: FloatSolution,
-        prepared: _Prepared,
+        prepared: Prepared,
         allowed: BoolArray,
     ) -> Solution:
         if self._watch.doubt is not None:
@@ -262,7 +205,7 @@ class Rtk:
         self,
         as_float: Solution,
         floating: FloatSolution,
-        prepared: _Prepared,
+        prepared: Prepared,
         allowed: BoolArray,
     ) -> tuple[Resolved, Evidence] | Solution:
         """Search whole numbers among some of the pairs; the float solution where it fails."""
@@ -287,16 +230,30 @@ class Rtk:
         return resolved, evidence
 
     def _publish(
-        self, as_float: Solution, resolved: Resolved, evidence: Evidence, prepared: _Prepared
+        self, as_float: Solution, resolved: Resolved, evidence: Evidence, prepared: Prepared
     ) -> Solution:
         pairs = prepared.pairs
+        chi2 = evidence.phase_chi2 * self._phase_noise.factor
+        is_usual = chi2 <= max(1.0, _WORSE * self._phase_noise.mean)
         if evidence.redundancy >= _LEARN_LEFT:
-            self._phase_noise.learn(evidence.phase_chi2 * self._phase_noise.factor)
-        n_agreed, is_owed = self._agreed.add(pairs.key, pairs.group, evidence)
-        needed = 1 if evidence.redundancy >= _STRONG_REDUNDANCY else self._options.n_weak_epochs
-        if n_agreed == 0:
+            self._phase_noise.learn(chi2)
+        if not is_usual:
+            self._agreed.fail()
+            return _with_reason(as_float, "phases fit worse than usual")
+        t_s = as_float.t_gpst_ns * 1e-9
+        verdict = self._agreed.add(t_s, pairs.key, pairs.group, evidence)
+        spare = _spare_satellites(pairs, evidence)
+        if spare < _FEWEST_SPARE:
+            return _with_reason(as_float, "too few satellites to vouch for it")
+        is_strong = (
+            evidence.redundancy >= _STRONG_REDUNDANCY
+            and spare >= _STRONG_SPARE
+            and evidence.part >= _STRONG_PART
+            and chi2 <= _STRONG_CHI2
+        )
+        if verdict is Verdict.CONTRADICTED:
             return _with_reason(as_float, "other whole numbers than before")
-        if n_agreed < needed or is_owed:
+        if verdict is not Verdict.PROVEN and not (is_strong and verdict is Verdict.NEW):
             return _with_reason(as_float, "not yet proven")
         fixed = _solution(
             as_float.t_gpst_ns,
@@ -316,19 +273,10 @@ class Rtk:
         )
 
 
-class _Noise:
-    """How much noisier than the model these receivers and this site are; never less."""
-
-    def __init__(self) -> None:
-        self.factor = 1.0
-        self._mean = 1.0
-        self._n = 0
-
-    def learn(self, chi2: float) -> None:
-        """Take the mean square of an epoch's residuals, in variances of the model."""
-        self._n += 1
-        self._mean += max(1.0 / self._n, _LEARN_GAIN) * (chi2 - self._mean)
-        self.factor = min(max(1.0, self._mean), _MOST_NOISE)
+def _spare_satellites(pairs: Pairs, evidence: Evidence) -> int:
+    """Count the satellites beyond those that position and a clock for each system need."""
+    used = pairs.satellite[evidence.used]
+    return n_distinct(used) - n_distinct(used // N_SYSTEM_SATELLITES) - 3
 
 
 def _is_astray(floating: FloatSolution, ranges: RangeSolution) -> bool:
@@ -338,26 +286,10 @@ def _is_astray(floating: FloatSolution, ranges: RangeSolution) -> bool:
     return float(apart @ np.linalg.solve(both, apart)) > _ASTRAY_CHI2
 
 
-def _normal(pairs: Pairs, weights: Weights, groups: Groups) -> tuple[FloatArray, FloatArray]:
-    """Give the normal equations of an epoch over position and ambiguities."""
-    n = len(pairs.key)
-    phase_m = np.where(weights.phase > 0.0, pairs.phase_m, 0.0)
-    code_design = groups.centred(weights.code, pairs.design) * weights.code[:, None]
-    of_phase = groups.information(weights.phase)
-    across = of_phase @ pairs.design
-    matrix = np.empty((3 + n, 3 + n))
-    matrix[:3, :3] = code_design.T @ pairs.design + across.T @ pairs.design
-    matrix[:3, 3:] = across.T
-    matrix[3:, :3] = across
-    matrix[3:, 3:] = of_phase
-    vector = np.concatenate((code_design.T @ pairs.code_m + across.T @ phase_m, of_phase @ phase_m))
-    return matrix, vector
-
-
 def _solution(
     t_gpst_ns: int,
     kind: FixKind,
-    prepared: _Prepared,
+    prepared: Prepared,
     step_m: FloatArray,
     covariance: FloatArray,
     n_satellites: int,
@@ -373,6 +305,13 @@ def _solution(
         acc_v_m=acc_v_m,
         sats_used=n_satellites,
         age_s=prepared.age_s,
+    )
+
+
+def _of_codes(t_gpst_ns: int, prepared: Prepared) -> Solution:
+    ranges, n_satellites = prepared.ranges, n_distinct(prepared.pairs.satellite)
+    return _solution(
+        t_gpst_ns, FixKind.DGNSS, prepared, ranges.step_m, ranges.covariance, n_satellites
     )
 
 

@@ -27,6 +27,7 @@ from bdgw.positioning.satellite import (
     band_of,
     is_bds_geo,
 )
+from bdgw.positioning.strength import strength_noise_m2
 from bdgw.positioning.velocity import satellite_rate_m_s, solve_velocity
 from bdgw.rtcm.lock import FloatArray
 from bdgw.rtcm.observation import SPEED_OF_LIGHT_M_S, BoolArray, IntArray
@@ -35,6 +36,7 @@ __all__ = ["SinglePoint", "SpOptions", "cells_once", "solve_single"]
 
 _F_L1 = 1575.42e6
 _UNKNOWN_ION_M = 5.0
+_CODE_TO_PHASE = 100.0
 _MAX_PARAMETERS_LEFT = 0
 _MAX_TURNS = 12
 _NEAR_M = 1e-3
@@ -241,6 +243,9 @@ def _models(
     ion_m, is_known = delay_on_l1_m(ionosphere, place, azimuth, elevation, cells.t_gpst_ns, is_bds)
     sigma_m = 0.5 * ion_m if is_known else np.full(len(at), _UNKNOWN_ION_M)
     code_m = options.code_m * np.sqrt(1.0 + 1.0 / np.sin(elevation) ** 2)
+    # By strength or elevation, whichever is worse, as with the phases of a pair.
+    strength_m2 = strength_noise_m2(cells.cn0_dbhz[at]) * _CODE_TO_PHASE**2
+    code_m = np.maximum(code_m, np.sqrt(strength_m2))
     code_m = np.where(system[at] == GLONASS, 1.5 * code_m, code_m)
     code_m = np.where(_GEO[cells.satellite[at]], 2.0 * code_m, code_m)
     return ion_m, sigma_m, code_m

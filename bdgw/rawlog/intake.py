@@ -42,6 +42,8 @@ _WAITING = 20_000
 _WEEK_NS = 604_800_000_000_000
 _S_NS = 1_000_000_000
 _FIRST_BDS_WEEK, _FIRST_GST_WEEK = 1356, 1024
+_GUESSED_WEEK = 2048
+"""The ten bits began anew on 2019-04-07."""
 _CHANNEL_OFFSET = 7
 
 
@@ -85,6 +87,8 @@ class RawIntake:
             }
         )
         self._near = near_gpst_ns
+        self.guess_gpst_ns: int | None = None
+        """A date by the 10 bits of week of 1019 or 1044, as if they were of 2019 to 2038."""
         self._waiting: deque[Frame] = deque(maxlen=_WAITING)
         self._events: list[RawEvent] = []
         self._open: ObservationEpoch | None = None
@@ -103,7 +107,8 @@ class RawIntake:
             if not isinstance(event, Frame):
                 continue
             if self._near is None:
-                self._near = _date_of(event)
+                self._near, guess = _date_of(event)
+                self.guess_gpst_ns = self.guess_gpst_ns or guess
             if self._near is None:
                 self._waiting.append(event)
                 continue
@@ -196,18 +201,25 @@ class RawIntake:
                     self._events.append(IonosphereSeen(system, model))
 
 
-def _date_of(frame: Frame) -> int | None:
-    """Find a date in a frame: RXM-RAWX, or an ephemeris with a week of 12 bits or more."""
+def _date_of(frame: Frame) -> tuple[int | None, int | None]:
+    """Find a date in a frame: RXM-RAWX, or an ephemeris with a week of 12 bits or more.
+
+    The second is a guess, by a week of 10 bits.
+    """
     if frame.protocol == ubx_frame.PROTOCOL:
         if ubx_frame.kind_of_frame(frame.data) == _RAWX:
-            return epoch_gpst_ns_of_rawx(ubx_frame.payload_of_frame(frame.data))
-        return None
+            return epoch_gpst_ns_of_rawx(ubx_frame.payload_of_frame(frame.data)), None
+        return None, None
     try:
         message = decode(frame.data)
     except DecodeError:
-        return None
-    if isinstance(message, BdsEphemeris):
-        return (message.raw_week + _FIRST_BDS_WEEK) * _WEEK_NS + message.toe_s * _S_NS
-    if isinstance(message, GalileoEphemeris):
-        return (message.raw_week + _FIRST_GST_WEEK) * _WEEK_NS + message.toe_s * _S_NS
-    return None
+        return None, None
+    for kind, first in (
+        (BdsEphemeris, _FIRST_BDS_WEEK),
+        (GalileoEphemeris, _FIRST_GST_WEEK),
+        (GpsEphemeris, _GUESSED_WEEK),
+    ):
+        if isinstance(message, kind):
+            date = (message.raw_week + first) * _WEEK_NS + message.toe_s * _S_NS
+            return (None, date) if kind is GpsEphemeris else (date, None)
+    return None, None

@@ -19,7 +19,7 @@ C_M_S = 299_792_458.0
 T0_NS = 2320 * 604_800_000_000_000 + 116_400_000_000_000
 BASE_M = ecef_from_geodetic(31.0, 121.0, 20.0)
 ROVER_M = ecef_from_geodetic(31.005, 121.003, 25.0)
-SIGNALS = {"G": ("1C", "2W"), "C": ("2I", "6I")}
+SIGNALS = {"G": ("1C", "2W", "5Q"), "C": ("2I", "6I", "5P")}
 
 
 def orbits() -> list[KeplerOrbit]:

@@ -1,0 +1,24 @@
+"""What the strength of a signal says of the noise of its phase.
+
+A signal that is bent round an obstacle is weak for its elevation: its phase may be far off.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bdgw.rtcm.lock import FloatArray
+
+__all__ = ["strength_noise_m2"]
+
+_M2_HZ = 0.224
+"""For L1 and a loop of 10 Hz: 3.8 mm at 42 dB-Hz."""
+
+
+def strength_noise_m2(cn0_dbhz: FloatArray) -> FloatArray:
+    """Give the variance of a phase, C 10^(-CN0/10); 0 where the strength is not known.
+
+    Source: Hartinger and Brunner (1999), GPS Solutions 2, model SIGMA-e.
+    """
+    is_known = np.isfinite(cn0_dbhz) & (cn0_dbhz > 0.0)
+    return np.where(is_known, _M2_HZ * 10.0 ** (-cn0_dbhz / 10.0), 0.0)
