@@ -12,25 +12,23 @@ import gc
 import random
 import secrets
 from collections.abc import Callable
-from functools import partial
-from typing import cast
 
 import structlog
 
 from bdgw import __version__
-from bdgw.api.app import build_api
 from bdgw.api.server import ApiServer
 from bdgw.archive import Archive
 from bdgw.assembly import (
-    DeviceEvent,
     build_adapters,
+    build_api_server,
     build_augmentation,
     build_history,
     build_pool,
+    build_publisher,
     check_augmentation,
-    new_receiver_session,
 )
 from bdgw.augmentation import Augmentation
+from bdgw.command_door import CommandDoor
 from bdgw.config import Config
 from bdgw.device_desk import DeviceDesk
 from bdgw.errors import UnavailableError
@@ -38,8 +36,8 @@ from bdgw.health_teller import HealthTeller
 from bdgw.hostclock import HostClock
 from bdgw.hub import Hub
 from bdgw.intake import Intake
-from bdgw.messaging import MessageExchange, PortEvent
-from bdgw.model import Alarm, ConnectionState, DeviceState, DeviceStatus, Solver, Via
+from bdgw.messaging import MessageExchange
+from bdgw.model import Alarm, ConnectionState, DeviceState, DeviceStatus
 from bdgw.ntrip.gate import AccountGate
 from bdgw.plan import (
     adapter_specs,
@@ -54,14 +52,11 @@ from bdgw.plan import (
     outbox_path,
     solver_specs,
 )
-from bdgw.publish import payload, topics
-from bdgw.publish.command import Command
 from bdgw.publish.durable_outbox import DurableOutbox
 from bdgw.publish.embedded import EmbeddedBroker
-from bdgw.publish.mqtt import MqttPublisher, Presence
+from bdgw.publish.mqtt import MqttPublisher
 from bdgw.publish.sink import PublishingSink
 from bdgw.receiver import (
-    EpochSeen,
     ReceiverSession,
 )
 from bdgw.receivers import (
@@ -70,21 +65,18 @@ from bdgw.receivers import (
 )
 from bdgw.repair import Repair
 from bdgw.repair_command import RepairCommands
+from bdgw.routes import DeviceRoutes
 from bdgw.shortmsg.ledger_store import StoreError
-from bdgw.solving import Position, SolveMode, Solving
+from bdgw.solving import Solving
 from bdgw.statedir import locked
 from bdgw.status import GatewayStatus
 from bdgw.store.outbox_file import open_outbox
 from bdgw.timescale import posix_from_gpst
 from bdgw.trusted_time import TrustedTime
-from bdgw.wire.session import Session
-from bdgw.wire.splitter import Frame
 
 __all__ = ["Gateway", "check"]
 
 _DRAIN_S = 3.0
-_CORRECTION_LIFETIME_S = 2.0
-"""What a rover's port has not taken by then is overtaken by the next epoch."""
 
 _log = structlog.get_logger(__name__)
 
@@ -155,6 +147,8 @@ class Gateway:
             self._repair = Repair(self._history, send=self._sink.send_again)
         self.adapters = build_adapters(config, self._outbox, clock=self._clock, rng=self._rng)
         self._hub.subscribe(self.adapters)
+        self._door = CommandDoor(config.gateway.id, self.adapters)
+        self._routes = DeviceRoutes(clock=self._clock, time=self._time)
         self._health = HealthTeller(self._sink.health)
         self._gate = AccountGate()
         self._augmentation = self._build_augmentation()
@@ -169,7 +163,7 @@ class Gateway:
         )
         self.solving = Solving(
             solver_specs(config),
-            emit=self._on_position,
+            emit=self._routes.position,
             alarm=self._hub.publish,
             clock=self._clock,
             near_gpst_ns=self._time.gpst_ns,
@@ -177,16 +171,22 @@ class Gateway:
         )
         self._pool = build_pool(
             config,
-            new_session=self._new_session,
-            emit=self._take,
+            new_session=self._routes.new_session,
+            emit=self._routes.take,
             on_state=self._on_state,
             clock=self._clock,
             rng=self._rng,
             gate=self._gate,
         )
         self._messages = self._build_messages()
-        self._repairs = self._build_repairs()
-        self._publisher: MqttPublisher | None = None
+        self._door.join(self._messages, self._build_repairs())
+        self._routes.join(
+            pool=self._pool,
+            intake=self.intake,
+            augmentation=self._augmentation,
+            solving=self.solving,
+            messages=self._messages,
+        )
         self.broker_url: str | None = None
         self.api_url: str | None = None
         self.status: GatewayStatus | None = None
@@ -207,7 +207,8 @@ class Gateway:
             if self._messages is not None:
                 await stack.enter_async_context(self._messages.opened())
             broker = await self._enter_broker(stack)
-            self._publisher = publisher = self._build_publisher(broker)
+            publisher = self._build_publisher(broker)
+            self._door.open(publisher)
             self.status = self._build_status(publisher, broker)
             api = self._build_api(self.status)
             async with asyncio.TaskGroup() as group:
@@ -308,7 +309,7 @@ class Gateway:
             flush=lambda terminal: self._pool.flush(terminal),
             emit=self._hub.publish,
             holder=self._outbox,
-            reply=self._reply,
+            reply=self._door.reply,
             on_state=self._health.changed,
         )
 
@@ -319,42 +320,13 @@ class Gateway:
             self._config.gateway.id,
             self._repair,
             is_device=lambda device: device in self.intake.records,
-            reply=self._reply,
+            reply=self._door.reply,
         )
-
-    def _reply(
-        self,
-        topic: str,
-        body: bytes,
-        *,
-        correlation: bytes | None = None,
-        schema: str | None = None,
-    ) -> bool:
-        if self._publisher is None:
-            return False
-        return self._publisher.reply(topic, body, correlation=correlation, schema=schema)
-
-    def _heard(self) -> tuple[str, ...]:
-        """The filters of what the gateway subscribes to."""
-        of_messages = () if self._messages is None else self._messages.subscriptions()
-        of_repairs = (
-            () if self._repairs is None else (topics.repair_commands(self._config.gateway.id),)
-        )
-        return (*of_messages, *of_repairs, *self.adapters.subscriptions())
-
-    def _on_command(self, command: Command) -> None:
-        # Whoever takes it acknowledges it, when what it asks for is safe.
-        if self._messages is not None and self._messages.on_command(command):
-            return
-        if self._repairs is not None and self._repairs.on_command(command):
-            return
-        self.adapters.on_message(command.topic, command.payload)
-        command.acknowledge()
 
     def _build_augmentation(self) -> Augmentation:
         return build_augmentation(
             self._config,
-            write=self._write_correction,
+            write=self._routes.write_correction,
             emit=self._hub.publish,
             clock=self._clock,
             host_gpst_ns=self._disciplined_gpst_ns,
@@ -365,50 +337,6 @@ class Gateway:
     def _disciplined_gpst_ns(self, now: float) -> int | None:
         # Corrections hear receivers as a witness of their own, and judge steps themselves.
         return self._host_clock.gpst_ns(now) if self._host_clock.is_synchronised() else None
-
-    def _write_correction(self, device: str, data: bytes, done: Callable[[bool], None]) -> bool:
-        mode = self.solving.mode(device)
-        if mode is not SolveMode.RECEIVER:
-            source = self._augmentation.corrections.giving(device)
-            self.solving.base_frames(device, data, source, self._clock.monotonic_s())
-        if mode is SolveMode.GATEWAY:
-            done(True)
-            return True
-        return self._pool.write(device, data, lifetime_s=_CORRECTION_LIFETIME_S, done=done)
-
-    def _take(self, device: str, event: DeviceEvent, now: float) -> None:
-        if self._messages is not None and self._messages.is_terminal(device):
-            # Its session is one of the exchange's own, see ``_new_session``.
-            self._messages.take(device, cast("PortEvent", event), now)
-            return
-        # A recording speaks of another time and place.
-        if self.intake.records[device].facts.via is not Via.FILE:
-            self._augmentation.take(device, event, now)
-        if isinstance(event, Frame):
-            self.solving.rover_frame(device, event.data, now)
-        mode = self.solving.mode(device)
-        if mode is SolveMode.RECEIVER:
-            self.intake.take(device, event, now)
-        elif isinstance(event, EpochSeen):
-            if mode is SolveMode.GATEWAY:
-                self.intake.take_sky(device, event)
-            self.solving.receiver_epoch(device, event, now)
-
-    def _on_position(self, device: str, position: Position) -> None:
-        """Take one epoch of a device that the gateway solves, alone or beside its receiver."""
-        now, epoch = self._clock.monotonic_s(), position.epoch
-        if position.solver is Solver.RECEIVER and epoch is not None:
-            told = EpochSeen(position.fix, epoch.sky, epoch.rx_s)
-            self.intake.take(device, told, now, position.check)
-            return
-        if epoch is None:
-            # Where the rover is says which base is the nearest, and what a caster is told.
-            self._augmentation.corrections.fix_seen(device, position.fix, position.rx_s)
-        else:
-            self.intake.take_sky(device, epoch)
-        self.intake.take_solution(
-            device, position.fix, position.rx_s, corr=position.corr, check=position.check
-        )
 
     def _build_archive(self) -> Archive | None:
         if self._history is None:
@@ -429,22 +357,16 @@ class Gateway:
         return None if gpst_ns is None else posix_from_gpst(gpst_ns)
 
     def _build_publisher(self, broker: EmbeddedBroker | None) -> MqttPublisher:
-        gateway, boot = self._config.gateway.id, self._boot
-        state = partial(payload.connection_payload, gateway, boot=boot)
-        presence = Presence(
-            topic=topics.connection(gateway),
-            online=lambda: state(payload.ONLINE, posix_ns=self._clock.utc_ns()),
-            lost=lambda: state(payload.OFFLINE, posix_ns=None),
-            offline=lambda: state(payload.OFFLINE, posix_ns=self._clock.utc_ns()),
-        )
-        url = broker.url if broker is not None else self._config.broker.url
-        return MqttPublisher(
-            mqtt_settings(self._config, url, heard=self._heard()),
+        return build_publisher(
+            self._config,
             self._outbox,
-            presence,
+            url=broker.url if broker is not None else self._config.broker.url,
+            boot=self._boot,
+            heard=self._door.filters(),
             emit=self._on_publisher,
-            on_command=self._on_command,
+            on_command=self._door.on_command,
             finish=self._sink.finish,
+            clock=self._clock,
             rng=self._rng,
         )
 
@@ -472,27 +394,16 @@ class Gateway:
         )
 
     def _build_api(self, status: GatewayStatus) -> ApiServer | None:
-        config = self._config.api
-        if config is None:
-            return None
-        app = build_api(
+        server = build_api_server(
+            self._config,
             status,
             DeviceDesk(status, self._build_archive(), self._repair),
-            tokens=api_tokens(self._config),
-            anonymous=config.anonymous,
-            version=__version__,
-            messages=None if self._messages is None else self._messages.desk,
+            None if self._messages is None else self._messages.desk,
         )
-        host, port = host_and_port(config.listen)
-        server = ApiServer(app, host=host, port=port)
-        shown = f"[{server.host}]" if ":" in server.host else server.host
-        self.api_url = f"http://{shown}:{server.port}"
+        if server is not None:
+            shown = f"[{server.host}]" if ":" in server.host else server.host
+            self.api_url = f"http://{shown}:{server.port}"
         return server
-
-    def _new_session(self, device: str) -> Session[DeviceEvent]:
-        if self._messages is not None and self._messages.is_terminal(device):
-            return self._messages.new_session(device)
-        return new_receiver_session(self.intake.records[device], self._time)
 
     def _on_storage(self, error: str | None) -> None:
         if error is None:

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from bdgw import app
+from bdgw import routes
 from tests.app.correction_rig import (
     FICKLE,
     SHANGHAI,
@@ -228,7 +228,7 @@ async def test_nothing_old_reaches_a_port_however_the_stream_comes(tmp_path):
 
 
 async def test_a_rover_that_takes_nothing_costs_the_others_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(app, "_CORRECTION_LIFETIME_S", 1.0)
+    monkeypatch.setattr(routes, "_CORRECTION_LIFETIME_S", 1.0)
     async with (
         sim_caster(base_at("BASE", msm=7, rate_hz=10.0, systems="GREC")) as caster,
         rovers(20) as all_of_them,

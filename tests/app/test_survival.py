@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from bdgw import app, health_teller
+from bdgw.assembly import publisher
 from bdgw.errors import UnavailableError
 from bdgw.hostclock import HostClock
 from bdgw.publish import embedded
@@ -518,7 +519,7 @@ async def test_a_host_whose_clock_is_wrong_still_delivers(
 
 async def test_a_step_of_the_host_clock_is_no_outage(tmp_path, monkeypatch):
     now = [1_000_000_000]
-    monkeypatch.setattr(app, "MqttPublisher", partial(MqttPublisher, utc_ns=lambda: now[0]))
+    monkeypatch.setattr(publisher, "MqttPublisher", partial(MqttPublisher, utc_ns=lambda: now[0]))
     HostTime.utc = now[0]
     monkeypatch.setattr(app, "SystemClock", HostTime)
     text = head(tmp_path, f'url = "mqtt://127.0.0.1:{free_port()}"')
