@@ -198,12 +198,14 @@ class Solving:
             _log.error("solver_failed", device=ready.job.device, reason=outcome.error)
         self._look(ready.job.device)
 
-    def _lost(self, k: int, ready: Ready | None, why: str) -> None:
+    def _lost(self, k: int, ready: Ready | None, why: str, was_well: bool) -> None:
         for feed in self._teams[k]:
             feed.restarted()
             feed.n_restarts += 1
         if ready is not None:
             self._feeds[ready.job.device].lost()
+        if not was_well:
+            return  # it is known
         devices = [feed.spec.device for feed in self._teams[k]]
         text = f"the process that solves {_listed(devices)} has ended ({why}); it is started again"
         self._alarm(

@@ -24,6 +24,7 @@ __all__ = ["Worker"]
 
 _ANSWER_S = 30.0
 """An epoch takes milliseconds; a process that is so late is stuck."""
+_ANSWER_MAX_BYTES = 65_536
 _GOODBYE_S = 2.0
 _HEALTHY_S = 30.0
 _FLOOR_S, _CAP_S = 0.2, 15.0
@@ -34,7 +35,8 @@ _log = structlog.get_logger(__name__)
 class Worker:
     """``next_job`` gives what to solve, or None; ``on_outcome`` takes what became of it.
 
-    ``on_lost`` is told that the process has ended by itself, of the job that was out, and why.
+    ``on_lost`` is told that the process has ended by itself: the job that was out, why, and
+    whether it had run well before.
     """
 
     def __init__(
@@ -43,7 +45,7 @@ class Worker:
         *,
         next_job: Callable[[], Ready | None],
         on_outcome: Callable[[Ready, Outcome], None],
-        on_lost: Callable[[Ready | None, str], None],
+        on_lost: Callable[[Ready | None, str, bool], None],
         monotonic_s: Callable[[], float],
         rng: random.Random,
         command: tuple[str, ...] = (sys.executable, "-m", "bdgw.solving.worker_main"),
@@ -74,9 +76,9 @@ class Worker:
                 self._backoff.reset()
             self.n_restarts += 1
             self.state = f"ended ({why}), is started again"
-            delay_s = self._backoff.next_delay_s()
-            self._on_lost(self._out, why)
+            self._on_lost(self._out, why, self._backoff.attempts == 0)
             self._out = None
+            delay_s = self._backoff.next_delay_s()
             _log.warning("solver_ended", worker=self.name, reason=why, retry_s=round(delay_s, 2))
             await asyncio.sleep(delay_s)
 
@@ -134,8 +136,10 @@ async def _asked(process: Process, ready: Ready) -> Outcome | str:
         async with asyncio.timeout(_ANSWER_S):
             process.stdin.write(LENGTH.pack(len(data)) + data)
             await process.stdin.drain()
-            head = await process.stdout.readexactly(LENGTH.size)
-            return decode_outcome(await process.stdout.readexactly(LENGTH.unpack(head)[0]))
+            (n_bytes,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
+            if n_bytes > _ANSWER_MAX_BYTES:
+                return f"an answer of {n_bytes} bytes"
+            return decode_outcome(await process.stdout.readexactly(n_bytes))
     except TimeoutError:
         return f"no answer for {_ANSWER_S:.0f} s"
     except (OSError, asyncio.IncompleteReadError, msgspec.DecodeError):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from bdgw.model import FixKind, Provenance
+from bdgw.rtcm.frame import seal_rtcm3
 from bdgw.solving.feed import Feed
 from bdgw.solving.job import Job, Outcome, decode_job, encode_job
 from bdgw.solving.rover_solver import RoverSolver
@@ -122,3 +126,39 @@ def test_a_mistake_of_the_engine_is_counted_and_costs_the_worker_its_memory():
     (job,) = jobs(one)
     assert job.orbits
     assert decode_job(encode_job(job)) == job
+
+
+FRAMES = st.sampled_from([f for name in ("rover", "base") for s in station(name, 8) for f in s])
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["rover", "base", "tick", "take", "restart"]),
+            FRAMES | st.binary(max_size=30).map(seal_rtcm3),
+            st.sampled_from([None, T0_GPST_NS, T0_GPST_NS - 10**18]),
+            st.sampled_from([None, NET, OTHER]),
+            st.floats(0.0, 1.0),
+        ),
+        max_size=60,
+    ),
+    st.sampled_from(SolveMode),
+)
+def test_any_frames_in_any_order_are_taken_and_everything_is_bounded(steps, mode):
+    one, now = feed(mode=mode), 0.0
+    for what, frame, near_ns, source, pause_s in steps:
+        now += pause_s
+        if what == "rover":
+            one.rover_frame(frame, near_gpst_ns=near_ns, now=now)
+        elif what == "base":
+            one.base_frames(frame, source=source, near_gpst_ns=near_ns, now=now)
+        elif what == "restart":
+            one.restarted()
+        elif what == "take":
+            one.take()
+        else:
+            one.tick(now=now)
+        assert one.snapshot(worker="runs").waiting <= 4
+    one.tick(now=now + 10.0)
+    one.tick(now=now + 20.0)
+    assert one.deadline() is None
