@@ -26,8 +26,9 @@ check: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Whole files side by side: most of their time is waiting for real brokers, ports and kills.
 pytest: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 fix: install
 	$(BIN)/ruff check --fix .

@@ -132,7 +132,7 @@ def test_a_capture_that_is_not_there_is_69_and_named(command: str, tmp_path: Pat
     assert done.stderr == f"{tmp_path}/none.nmea: No such file or directory\n"
 
 
-@pytest.mark.parametrize("content", [b"not gzip at all", gzip.compress(b"x" * 4000)[:-9]])
+@pytest.mark.parametrize("content", [b"not gzip at all", gzip.compress(b"x" * 4000, mtime=0)[:-9]])
 def test_a_damaged_archive_is_69_and_named(content: bytes, tmp_path: Path):
     path = tmp_path / "x.nmea.gz"
     path.write_bytes(content)
