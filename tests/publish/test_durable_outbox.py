@@ -188,10 +188,15 @@ async def test_room_is_kept_by_giving_up_the_oldest_fixes_and_no_alarm(tmp_path)
     await until(lambda: held(outbox).unsafe == 0 and not held(outbox).is_over_bound, "room")
     got = await drained(outbox)
     assert sum(each.lane is Lane.ALARM for each in got) == 60
-    fixes = [int(each.payload.split()[1]) for each in got if each.lane is Lane.HISTORY]
-    assert fixes == list(range(2999 - len(fixes), 2999))
-    assert 800 < len(fixes) < 1000
-    assert held(outbox).dropped == {"superseded": 3000 - len(fixes) - 1}
+    # How many of the last are still live when the sending begins, the disk decides.
+    late, live = (
+        [int(each.payload.split()[1]) for each in got if each.lane is lane]
+        for lane in (Lane.HISTORY, Lane.LIVE)
+    )
+    n_kept = len(late) + len(live)
+    assert late + live == list(range(3000 - n_kept, 3000))
+    assert 800 < n_kept <= 940
+    assert held(outbox).dropped == {"superseded": 3000 - n_kept}
     await outbox.close()
 
 
