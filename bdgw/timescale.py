@@ -26,6 +26,7 @@ __all__ = [
     "gpst_from_utc",
     "leap_seconds",
     "posix_from_gpst",
+    "resolve_tow",
     "resolve_week",
     "utc_from_gpst",
 ]
@@ -175,3 +176,12 @@ def resolve_week(week_field: int, modulus: int, near_week: int) -> int:
     ``modulus`` is 1024 for GPS (10 bits) and 8192 for BeiDou (13 bits).
     """
     return near_week + (week_field - near_week + modulus // 2) % modulus - modulus // 2
+
+
+def resolve_tow(tow_ns: int, near_ns: int) -> int:
+    """Give the instant of a time of week that is within half a week of ``near_ns``.
+
+    Both are of one scale, in nanoseconds; the answer is too. A time past the end of its week
+    counts on into the next.
+    """
+    return resolve_week(tow_ns, WEEK_NS, near_ns)

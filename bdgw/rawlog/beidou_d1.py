@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from bdgw.positioning.atmosphere import Klobuchar
 from bdgw.positioning.ephemeris import KeplerOrbit, ura_m
 from bdgw.rawlog.words import Bits
-from bdgw.timescale import resolve_week
+from bdgw.timescale import resolve_tow, resolve_week
 
 __all__ = ["BeidouReader"]
 
@@ -75,8 +75,8 @@ def _orbit(satellite: int, parts: dict[int, Bits], near_gpst_ns: int) -> KeplerO
     semicircle = math.pi
     return KeplerOrbit(
         satellite=satellite,
-        toe_gpst_ns=_near(toe_s, sent_ns) + _BDT_NS,
-        toc_gpst_ns=_near(one.u(61, 17) * 8, sent_ns) + _BDT_NS,
+        toe_gpst_ns=resolve_tow(toe_s * _S_NS, sent_ns) + _BDT_NS,
+        toc_gpst_ns=resolve_tow(one.u(61, 17) * 8 * _S_NS, sent_ns) + _BDT_NS,
         toe_s=float(toe_s),
         issue=one.u(219, 5),
         is_healthy=not one.u(38, 1),
@@ -101,8 +101,3 @@ def _orbit(satellite: int, parts: dict[int, Bits], near_gpst_ns: int) -> KeplerO
         omega0_rad=three.s(159, 32) * 2.0**-31 * semicircle,
         omega_rad=three.s(191, 32) * 2.0**-31 * semicircle,
     )
-
-
-def _near(second: int, near_ns: int) -> int:
-    within_ns = second * _S_NS
-    return near_ns + (within_ns - near_ns + _WEEK_NS // 2) % _WEEK_NS - _WEEK_NS // 2

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from bdgw.positioning.atmosphere import Klobuchar
 from bdgw.positioning.ephemeris import KeplerOrbit, ura_m
 from bdgw.rawlog.words import Bits
-from bdgw.timescale import resolve_week
+from bdgw.timescale import resolve_tow, resolve_week
 
 __all__ = ["LnavReader"]
 
@@ -76,8 +76,8 @@ def _orbit(
     sent_ns = week * _WEEK_NS + tow_s * _S_NS
     return KeplerOrbit(
         satellite=satellite,
-        toe_gpst_ns=_near(toe_s, sent_ns),
-        toc_gpst_ns=_near(one.u(176, 16) * 16, sent_ns),
+        toe_gpst_ns=resolve_tow(toe_s * _S_NS, sent_ns),
+        toc_gpst_ns=resolve_tow(one.u(176, 16) * 16 * _S_NS, sent_ns),
         toe_s=float(toe_s),
         issue=two.u(48, 8),
         is_healthy=(health & _QZSS_GOOD if is_qzss else health) == 0,
@@ -102,8 +102,3 @@ def _orbit(
         omega_dot_rad_s=three.s(192, 24) * 2.0**-43 * semicircle,
         idot_rad_s=three.s(224, 14) * 2.0**-43 * semicircle,
     )
-
-
-def _near(second: int, near_ns: int) -> int:
-    within_ns = second * _S_NS
-    return near_ns + (within_ns - near_ns + _WEEK_NS // 2) % _WEEK_NS - _WEEK_NS // 2

@@ -13,6 +13,7 @@ from bdgw.timescale import (
     DAY_NS,
     GPST_MINUS_BDT_S,
     gpst_from_utc,
+    resolve_tow,
     utc_from_gpst,
 )
 
@@ -53,9 +54,7 @@ def nearest_week_gpst_ns(tow_ms: int, near_gpst_ns: int, *, offset_ms: int = 0) 
     """
     if not 0 <= tow_ms < _WEEK_MS:
         return None
-    week_ns = _WEEK_MS * _MS_NS
-    within_ns = (tow_ms + offset_ms) * _MS_NS
-    return near_gpst_ns + (within_ns - near_gpst_ns + week_ns // 2) % week_ns - week_ns // 2
+    return resolve_tow((tow_ms + offset_ms) * _MS_NS, near_gpst_ns)
 
 
 def nearest_glonass_gpst_ns(tod_ms: int, near_gpst_ns: int) -> int | None:
