@@ -176,7 +176,7 @@ async def test_a_message_that_comes_while_the_broker_is_away_is_published_later(
             at_shore = clients(broker.port, "shore")
             await until(at_shore.received, "it is published")
             await shore.status_is(lambda s: s["mqtt"]["is_connected"])
-            await asyncio.sleep(0.2)
+            await shore.status_is(lambda s: s["outbox"]["depth"] == 0)
             assert [one["text"] for one in at_shore.received()] == ["有人吗"]
             assert "again" not in at_shore.received()[0]
         assert len(air.finish()) == 1
@@ -195,7 +195,7 @@ async def test_what_was_never_handed_to_the_broker_is_published_after_a_crash(
                 at_ship = clients(other.port, "ship")
                 await at_ship.send("1", SHORE, "有人吗")
                 await shore.status_is(lambda s: s["terminals"][0]["n_received"])
-                await asyncio.sleep(0.3)
+                await shore.status_is(lambda s: s["outbox"]["depth"] >= 1)
                 await shore.kill()
             await broker.start()
             at_shore = clients(broker.port, "shore")
