@@ -14,7 +14,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,6 @@ from tests.app.correction_rig import (
     SHANGHAI,
     TOPICS,
     Rover,
-    Watcher,
     age_of,
     assert_passed_on,
     assert_whole,
@@ -52,19 +50,6 @@ FIX, HEALTH = f"{TOPICS}/dev/rover/fix", f"{TOPICS}/state/health"
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     hasten(monkeypatch)
-
-
-@pytest.fixture
-def watching() -> Iterator[Any]:
-    made: list[Watcher] = []
-
-    def watch(port: int) -> Watcher:
-        made.append(Watcher(port))
-        return made[-1]
-
-    yield watch
-    for each in made:
-        each.close()
 
 
 async def test_every_rover_gets_whole_frames_byte_for_byte(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from fwsim.observation import Antenna
 from fwsim.scene import Place, offset
 from tests.app.correction_rig import (
     TOPICS,
-    Watcher,
     base_at,
     correction,
     field,
@@ -70,19 +68,6 @@ def off_m(fix: dict[str, Any]) -> float:
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     hasten(monkeypatch)
-
-
-@pytest.fixture
-def watching() -> Iterator[Any]:
-    made: list[Watcher] = []
-
-    def watch(port: int) -> Watcher:
-        made.append(Watcher(port))
-        return made[-1]
-
-    yield watch
-    for each in made:
-        each.close()
 
 
 def mount(**keys: Any) -> Any:
