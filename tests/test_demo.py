@@ -14,6 +14,7 @@ from bdgw.demo import CorrectionTally, MessageTally, Tally
 from bdgw.demo import run as demo_run
 from bdgw.demo.scene import SHIP_CARD, SIMULATED, TEXTS, rdss_arguments
 from bdgw.publish.durable_outbox import DurableOutbox
+from bdgw.publish.outbox import Outgoing
 from tests.app.rig import schema
 from tests.support.gateway_process import PATIENCE_S, environment
 
@@ -236,8 +237,9 @@ def test_a_lost_fix_and_a_damaged_line_fail_the_demo(
     """The buoy's only fix never reaches the broker, and one receiver's sentences are cut."""
 
     class Leaking(DurableOutbox):
-        def put(self, *, topic: str, **more: Any) -> int | None:
-            return None if topic.endswith("/buoy-7/fix") else super().put(topic=topic, **more)
+        def put(self, message: Outgoing, *, now_s: float) -> int | None:
+            is_lost = message.topic.endswith("/buoy-7/fix")
+            return None if is_lost else super().put(message, now_s=now_s)
 
     fast, *others = SIMULATED
     monkeypatch.setattr(demo_run, "SIMULATED", (f"{fast},fault=cut:p=0.3", *others))

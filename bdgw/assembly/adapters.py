@@ -32,7 +32,7 @@ from bdgw.config import Config
 from bdgw.model import DeviceFix
 from bdgw.plan import AdapterSpec, adapter_specs
 from bdgw.publish import payload
-from bdgw.publish.outbox import Lane, Outbox
+from bdgw.publish.outbox import Lane, Outbox, Outgoing
 from bdgw.receivers import Clock
 
 __all__ = ["build_adapters"]
@@ -49,15 +49,17 @@ def build_adapters(
 
     def post(message: Message) -> None:
         outbox.put(
-            topic=message.topic,
-            payload=message.payload,
-            lane=Lane.STATE if message.is_state else Lane.LIVE,
+            Outgoing(
+                topic=message.topic,
+                payload=message.payload,
+                lane=Lane.STATE if message.is_state else Lane.LIVE,
+                qos=message.qos,
+                retain=message.retain,
+                supersede_key=message.key,
+                schema=message.schema,
+                content_type=message.content_type,
+            ),
             now_s=clock.monotonic_s(),
-            qos=message.qos,
-            retain=message.retain,
-            supersede_key=message.key,
-            schema=message.schema,
-            content_type=message.content_type,
         )
 
     return AdapterGroup(

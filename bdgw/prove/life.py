@@ -30,7 +30,7 @@ from bdgw.publish.command import Command
 from bdgw.publish.durable_outbox import DurableOutbox
 from bdgw.publish.mqtt import MqttPublisher
 from bdgw.publish.mqtt_settings import MqttSettings, Presence, Subscription
-from bdgw.publish.outbox import Lane
+from bdgw.publish.outbox import Lane, Outgoing
 from bdgw.publish.outbox_pace import Bounds, LanePace
 from bdgw.publish.sink import FIX_SCHEMA, PublishingSink
 from bdgw.store.outbox_file import open_outbox
@@ -87,22 +87,26 @@ def outbox_item(
     if item.is_alarm(number):
         raised = item.alarm(spec.number, number, utc_ns=utc_ns)
         return outbox.put(
-            topic=topics.alarm(spec.gateway, item.ALARM_KIND),
-            payload=payload.alarm_payload(spec.gateway, raised),
-            lane=Lane.ALARM,
+            Outgoing(
+                topic=topics.alarm(spec.gateway, item.ALARM_KIND),
+                payload=payload.alarm_payload(spec.gateway, raised),
+                lane=Lane.ALARM,
+            ),
             now_s=now_s,
         )
     fix = item.fix(spec.number, number, n_devices=spec.n_devices, utc_ns=utc_ns)
     return outbox.put(
-        topic=topics.fix(spec.gateway, fix.device),
-        payload=payload.device_fix_payload(spec.gateway, fix),
-        lane=Lane.LIVE,
+        Outgoing(
+            topic=topics.fix(spec.gateway, fix.device),
+            payload=payload.device_fix_payload(spec.gateway, fix),
+            lane=Lane.LIVE,
+            retain=True,
+            supersede_key=fix.device,
+            expiry_s=_EXPIRY_S,
+            schema=FIX_SCHEMA,
+            late_topic=topics.history_fix(spec.gateway, fix.device),
+        ),
         now_s=now_s,
-        retain=True,
-        supersede_key=fix.device,
-        expiry_s=_EXPIRY_S,
-        schema=FIX_SCHEMA,
-        late_topic=topics.history_fix(spec.gateway, fix.device),
     )
 
 

@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from bdgw.errors import BdgwError, DecodeError
-from bdgw.publish.outbox import JSON, URGENT, Entry, Lane, OutboxSnapshot
+from bdgw.publish.outbox import URGENT, Entry, OutboxSnapshot, Outgoing
 from bdgw.publish.outbox_book import OutboxBook
 from bdgw.publish.outbox_chunk import decode_chunk, encode_chunk
 from bdgw.publish.outbox_disk import Chunk, ChunkFile
@@ -104,36 +104,10 @@ class DurableOutbox:
 
     # --- the seam ---------------------------------------------------------------------------------
 
-    def put(
-        self,
-        *,
-        topic: str,
-        payload: bytes,
-        lane: Lane,
-        now_s: float,
-        qos: int = 1,
-        retain: bool = False,
-        supersede_key: str | None = None,
-        expiry_s: int | None = None,
-        schema: str | None = None,
-        content_type: str = JSON,
-        late_topic: str | None = None,
-    ) -> int | None:
+    def put(self, message: Outgoing, *, now_s: float) -> int | None:
         """Take a message; its id, or None when it was dropped at once."""
-        entry_id = self._book.put(
-            topic=topic,
-            payload=payload,
-            lane=lane,
-            now_s=now_s,
-            qos=qos,
-            retain=retain,
-            supersede_key=supersede_key,
-            expiry_s=expiry_s,
-            schema=schema,
-            content_type=content_type,
-            late_topic=late_topic,
-        )
-        if lane in URGENT:
+        entry_id = self._book.put(message, now_s=now_s)
+        if message.lane in URGENT:
             self._commit_soon()
         self._arm()
         return entry_id

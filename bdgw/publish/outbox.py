@@ -16,7 +16,7 @@ from typing import Protocol
 
 import msgspec
 
-__all__ = ["JSON", "URGENT", "DropReason", "Entry", "Lane", "Outbox", "OutboxSnapshot"]
+__all__ = ["JSON", "URGENT", "DropReason", "Entry", "Lane", "Outbox", "OutboxSnapshot", "Outgoing"]
 
 JSON = "application/json"
 
@@ -58,11 +58,9 @@ class DropReason(enum.StrEnum):
     """The disk gave back something else."""
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One message that waits for its acknowledgement."""
+class Outgoing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One message for the broker, as whoever has something to say puts it."""
 
-    id: int
-    """Ascending in the order of ``put``."""
     topic: str
     payload: bytes
     lane: Lane
@@ -75,9 +73,16 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     schema: str | None = None
     """Name of the payload's schema (MQTT 5 user property)."""
     content_type: str = JSON
-    accepted_s: float = 0.0
     late_topic: str | None = None
     """Where a live entry goes that has waited too long: the history's topic. None: nowhere."""
+
+
+class Entry(Outgoing, frozen=True, kw_only=True, gc=False):
+    """A message that waits for its acknowledgement."""
+
+    id: int
+    """Ascending in the order of ``put``."""
+    accepted_s: float = 0.0
 
     @property
     def size_bytes(self) -> int:
@@ -120,21 +125,7 @@ class OutboxSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 class Outbox(Protocol):
     """What the gateway fills and the MQTT sender drains. No method blocks or raises."""
 
-    def put(
-        self,
-        *,
-        topic: str,
-        payload: bytes,
-        lane: Lane,
-        now_s: float,
-        qos: int = 1,
-        retain: bool = False,
-        supersede_key: str | None = None,
-        expiry_s: int | None = None,
-        schema: str | None = None,
-        content_type: str = JSON,
-        late_topic: str | None = None,
-    ) -> int | None:
+    def put(self, message: Outgoing, *, now_s: float) -> int | None:
         """Take a message; its id, or None when it was dropped at once."""
         ...
 

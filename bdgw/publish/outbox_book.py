@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterable
 from itertools import islice, takewhile
 
 from bdgw.publish.outbox import (
-    JSON,
     URGENT,
     DropReason,
     Entry,
     Lane,
     OutboxSnapshot,
+    Outgoing,
 )
 from bdgw.publish.outbox_chunk import late
 from bdgw.publish.outbox_live import LiveLane
@@ -84,35 +84,22 @@ class OutboxBook:
 
     # --- what the gateway and the sender call -----------------------------------------------------
 
-    def put(
-        self,
-        *,
-        topic: str,
-        payload: bytes,
-        lane: Lane,
-        now_s: float,
-        qos: int = 1,
-        retain: bool = False,
-        supersede_key: str | None = None,
-        expiry_s: int | None = None,
-        schema: str | None = None,
-        content_type: str = JSON,
-        late_topic: str | None = None,
-    ) -> int | None:
+    def put(self, message: Outgoing, *, now_s: float) -> int | None:
         """Take a message, making room as the policy says; None when it was dropped itself."""
+        lane = message.lane
         entry = Entry(
             id=self._next_id,
-            topic=topic,
-            payload=payload,
+            topic=message.topic,
+            payload=message.payload,
             lane=lane,
-            qos=qos,
-            retain=retain,
-            supersede_key=supersede_key,
-            expiry_s=expiry_s,
-            schema=schema,
-            content_type=content_type,
+            qos=message.qos,
+            retain=message.retain,
+            supersede_key=message.supersede_key,
+            expiry_s=message.expiry_s,
+            schema=message.schema,
+            content_type=message.content_type,
+            late_topic=message.late_topic,
             accepted_s=now_s,
-            late_topic=late_topic,
         )
         self._next_id += 1
         self._held[entry.id] = entry

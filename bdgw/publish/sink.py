@@ -7,7 +7,7 @@ from collections.abc import Callable
 from bdgw.hub import DomainEvent, MessageChanged, MessageReceived, SkySeen
 from bdgw.model import Alarm, DeviceFix
 from bdgw.publish import message_payload, payload, topics
-from bdgw.publish.outbox import Entry, Lane, Outbox
+from bdgw.publish.outbox import Entry, Lane, Outbox, Outgoing
 
 __all__ = ["FIX_SCHEMA", "PublishingSink"]
 
@@ -36,24 +36,28 @@ class PublishingSink:
         """Queue what is published of an event; other events are not for subscribers."""
         if isinstance(event, DeviceFix):
             self._outbox.put(
-                topic=topics.fix(self._gateway, event.device),
-                payload=payload.device_fix_payload(self._gateway, event),
-                lane=Lane.LIVE,
+                Outgoing(
+                    topic=topics.fix(self._gateway, event.device),
+                    payload=payload.device_fix_payload(self._gateway, event),
+                    lane=Lane.LIVE,
+                    retain=True,
+                    supersede_key=event.device,
+                    expiry_s=_FIX_EXPIRY_S,
+                    schema=FIX_SCHEMA,
+                    late_topic=topics.history_fix(self._gateway, event.device),
+                ),
                 now_s=self._monotonic_s(),
-                retain=True,
-                supersede_key=event.device,
-                expiry_s=_FIX_EXPIRY_S,
-                schema=FIX_SCHEMA,
-                late_topic=topics.history_fix(self._gateway, event.device),
             )
         elif isinstance(event, SkySeen):
             self._outbox.put(
-                topic=topics.sky(self._gateway, event.device),
-                payload=payload.sky_payload(self._gateway, event.device, event.sky),
-                lane=Lane.LIVE,
+                Outgoing(
+                    topic=topics.sky(self._gateway, event.device),
+                    payload=payload.sky_payload(self._gateway, event.device, event.sky),
+                    lane=Lane.LIVE,
+                    qos=0,
+                    schema="bdgw/sky/1",
+                ),
                 now_s=self._monotonic_s(),
-                qos=0,
-                schema="bdgw/sky/1",
             )
         elif isinstance(event, MessageReceived):
             self._message("received", message_payload.received_payload(self._gateway, event))
@@ -61,31 +65,37 @@ class PublishingSink:
             self._message("status", message_payload.status_payload(self._gateway, event))
         elif isinstance(event, Alarm):
             self._outbox.put(
-                topic=topics.alarm(self._gateway, event.kind),
-                payload=payload.alarm_payload(self._gateway, event),
-                lane=Lane.ALARM,
+                Outgoing(
+                    topic=topics.alarm(self._gateway, event.kind),
+                    payload=payload.alarm_payload(self._gateway, event),
+                    lane=Lane.ALARM,
+                    schema="bdgw/alarm/1",
+                ),
                 now_s=self._monotonic_s(),
-                schema="bdgw/alarm/1",
             )
 
     def _message(self, kind: str, body: bytes) -> None:
         self._outbox.put(
-            topic=topics.message_event(self._gateway, kind),
-            payload=body,
-            lane=Lane.MESSAGE,
+            Outgoing(
+                topic=topics.message_event(self._gateway, kind),
+                payload=body,
+                lane=Lane.MESSAGE,
+                schema=f"bdgw/shortmsg_{kind}/1",
+            ),
             now_s=self._monotonic_s(),
-            schema=f"bdgw/shortmsg_{kind}/1",
         )
 
     def send_again(self, item: DeviceFix) -> bool:
         """Queue a fix of the history once more; False when there was no room for it."""
         record = payload.device_fix_payload(self._gateway, item)
         entry_id = self._outbox.put(
-            topic=topics.history_fix(self._gateway, item.device),
-            payload=record,
-            lane=Lane.HISTORY,
+            Outgoing(
+                topic=topics.history_fix(self._gateway, item.device),
+                payload=record,
+                lane=Lane.HISTORY,
+                schema=FIX_SCHEMA,
+            ),
             now_s=self._monotonic_s(),
-            schema=FIX_SCHEMA,
         )
         return entry_id is not None
 
@@ -104,11 +114,13 @@ class PublishingSink:
     def health(self, value: dict[str, object]) -> None:
         """Queue the health summary; a newer one replaces one that still waits."""
         self._outbox.put(
-            topic=topics.health(self._gateway),
-            payload=payload.encode(value),
-            lane=Lane.STATE,
+            Outgoing(
+                topic=topics.health(self._gateway),
+                payload=payload.encode(value),
+                lane=Lane.STATE,
+                retain=True,
+                supersede_key="health",
+                schema="bdgw/health/1",
+            ),
             now_s=self._monotonic_s(),
-            retain=True,
-            supersede_key="health",
-            schema="bdgw/health/1",
         )

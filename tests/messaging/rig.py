@@ -20,7 +20,7 @@ from bdgw.messaging.desk import MessageDesk
 from bdgw.model import Alarm
 from bdgw.publish.command import Command
 from bdgw.publish.message_payload import received_payload, status_payload
-from bdgw.publish.outbox import Lane
+from bdgw.publish.outbox import Lane, Outgoing
 from bdgw.publish.outbox_book import OutboxBook
 from bdgw.shortmsg.authority import Permission
 from bdgw.shortmsg.courier_rules import CourierRules
@@ -112,7 +112,7 @@ class Station:
         self.told.append(event)
         kind = "status" if isinstance(event, MessageChanged) else "received"
         payload = b"alarm" if isinstance(event, Alarm) else _EVENTS[kind](self.name, event)  # type: ignore[operator]
-        self.outbox.put(topic=kind, payload=payload, lane=Lane.MESSAGE, now_s=0.0)
+        self.outbox.put(Outgoing(topic=kind, payload=payload, lane=Lane.MESSAGE), now_s=0.0)
 
     def _reply(self, topic: str, payload: bytes, *, correlation: bytes | None, schema: str) -> bool:
         if self.is_connected:

@@ -14,7 +14,7 @@ import pytest
 from bdgw.model import Alarm, ConnectionState
 from bdgw.publish.embedded import EmbeddedBroker
 from bdgw.publish.mqtt import MqttPublisher, MqttSettings
-from bdgw.publish.outbox import Lane
+from bdgw.publish.outbox import Lane, Outgoing
 from bdgw.publish.outbox_book import OutboxBook
 from tests.publish.brokers import (
     Certificates,
@@ -51,7 +51,7 @@ class Gateway:
 
     def put(self, topic: str, payload: bytes, lane: Lane = Lane.LIVE, **more: Any) -> int | None:
         return self.outbox.put(
-            topic=topic, payload=payload, lane=lane, now_s=time.monotonic(), **more
+            Outgoing(topic=topic, payload=payload, lane=lane, **more), now_s=time.monotonic()
         )
 
     async def connected(self) -> None:

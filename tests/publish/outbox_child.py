@@ -13,7 +13,7 @@ import sys
 import time
 
 from bdgw.publish.durable_outbox import DurableOutbox
-from bdgw.publish.outbox import Entry, Lane
+from bdgw.publish.outbox import Entry, Lane, Outgoing
 from bdgw.publish.outbox_pace import LanePace
 from bdgw.store.outbox_file import OutboxFile
 
@@ -51,12 +51,14 @@ def put(outbox: DurableOutbox, life: int, number: int) -> None:
     name = f"{life}-{number}"
     is_alarm = number % 10 == 0
     entry_id = outbox.put(
-        topic="t",
-        payload=name.encode(),
-        lane=Lane.ALARM if is_alarm else Lane.LIVE,
+        Outgoing(
+            topic="t",
+            payload=name.encode(),
+            lane=Lane.ALARM if is_alarm else Lane.LIVE,
+            supersede_key=None if is_alarm else f"d{number % 3}",
+            late_topic=None if is_alarm else "late",
+        ),
         now_s=time.monotonic(),
-        supersede_key=None if is_alarm else f"d{number % 3}",
-        late_topic=None if is_alarm else "late",
     )
     if entry_id is not None:
         outbox.when_safe(entry_id, lambda: say("safe", name))

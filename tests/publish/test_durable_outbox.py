@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bdgw.publish.durable_outbox import DurableOutbox
-from bdgw.publish.outbox import Entry, Lane
+from bdgw.publish.outbox import Entry, Lane, Outgoing
 from bdgw.publish.outbox_pace import Bounds, LanePace
 from bdgw.store.outbox_file import OutboxFile
 from tests.publish.brokers import until
@@ -31,21 +31,24 @@ def opened(path: Path, pace: LanePace = BRISK, **more: Any) -> DurableOutbox:
 
 def put_fix(outbox: DurableOutbox, device: str, number: int) -> int | None:
     return outbox.put(
-        topic=f"dev/{device}/fix",
-        payload=b"%s %d" % (device.encode(), number),
-        lane=Lane.LIVE,
+        Outgoing(
+            topic=f"dev/{device}/fix",
+            payload=b"%s %d" % (device.encode(), number),
+            lane=Lane.LIVE,
+            retain=True,
+            supersede_key=device,
+            expiry_s=3600,
+            schema="bdgw/fix/1",
+            late_topic=f"dev/{device}/history/fix",
+        ),
         now_s=time.monotonic(),
-        retain=True,
-        supersede_key=device,
-        expiry_s=3600,
-        schema="bdgw/fix/1",
-        late_topic=f"dev/{device}/history/fix",
     )
 
 
 def put_alarm(outbox: DurableOutbox, number: int) -> int | None:
     return outbox.put(
-        topic="alarm", payload=b"alarm %d" % number, lane=Lane.ALARM, now_s=time.monotonic()
+        Outgoing(topic="alarm", payload=b"alarm %d" % number, lane=Lane.ALARM),
+        now_s=time.monotonic(),
     )
 
 
@@ -206,7 +209,8 @@ async def test_bytes_on_the_disk_are_bounded_too(tmp_path):
     for _turn in range(60):
         for _ in range(20):
             outbox.put(
-                topic="h", payload=rng.randbytes(500), lane=Lane.HISTORY, now_s=time.monotonic()
+                Outgoing(topic="h", payload=rng.randbytes(500), lane=Lane.HISTORY),
+                now_s=time.monotonic(),
             )
         await asyncio.sleep(0.004)
     await until(lambda: held(outbox).unsafe == 0 and not held(outbox).is_over_bound, "room")

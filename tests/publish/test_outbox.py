@@ -4,7 +4,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from bdgw.publish.outbox import Entry, Lane
+from bdgw.publish.outbox import Entry, Lane, Outgoing
 from bdgw.publish.outbox_book import OutboxBook
 from bdgw.publish.outbox_pace import Bounds, LanePace
 
@@ -14,8 +14,9 @@ def book(**bounds) -> OutboxBook:
 
 
 def put(outbox: OutboxBook, lane: Lane = Lane.LIVE, key: str | None = None, **more) -> int | None:
-    values = {"topic": "t", "payload": b"x", "now_s": 0.0, **more}
-    return outbox.put(lane=lane, supersede_key=key, **values)
+    now_s = more.pop("now_s", 0.0)
+    values = {"topic": "t", "payload": b"x", **more}
+    return outbox.put(Outgoing(lane=lane, supersede_key=key, **values), now_s=now_s)
 
 
 def ids(entries: list[Entry]) -> list[int]:

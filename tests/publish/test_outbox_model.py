@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from bdgw.publish.outbox import Entry, Lane
+from bdgw.publish.outbox import Entry, Lane, Outgoing
 from bdgw.publish.outbox_book import OutboxBook
 from bdgw.publish.outbox_chunk import decode_chunk, encode_chunk
 from bdgw.publish.outbox_pace import Bounds, LanePace
@@ -124,7 +124,8 @@ class Drill(RuleBasedStateMachine):
         payload = b"%d" % self.n_put
         self.n_put += 1
         self.lane[payload], self.key[payload] = lane, key
-        entry_id = self.book.put(topic="t", payload=payload, lane=lane, now_s=self.now_s, **more)
+        message = Outgoing(topic="t", payload=payload, lane=lane, **more)
+        entry_id = self.book.put(message, now_s=self.now_s)
         if entry_id is not None:
             self.book.when_safe(entry_id, lambda: self.safe.add(payload))
 
