@@ -7,6 +7,7 @@ from bdgw.config import BrokerConfig, Config
 from bdgw.errors import ConfigError
 from bdgw.plan.secret import fetch
 from bdgw.publish.mqtt import MqttSettings, Subscription
+from bdgw.publish.nats_config import SYNC_LAG_S
 
 __all__ = ["api_tokens", "broker_password", "mqtt_settings"]
 
@@ -34,6 +35,7 @@ def mqtt_settings(config: Config, url: str, *, heard: tuple[str, ...] = ()) -> M
         ca_file=broker.ca_file,
         cert_file=broker.cert_file,
         key_file=broker.key_file,
+        sync_lag_s=SYNC_LAG_S if broker.url == "embedded" else 0.0,
         subscriptions=tuple(Subscription(topic_filter=each) for each in heard),
     )
 

@@ -102,6 +102,7 @@ class Stage:
             "cert_file": _text(settings.cert_file),
             "key_file": _text(settings.key_file),
             "window": settings.window,
+            "sync_lag_s": settings.sync_lag_s,
             "lag_s": ground.lag_s,
             "history_per_s": ground.history_per_s,
         }

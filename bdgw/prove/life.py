@@ -72,6 +72,7 @@ class LifeSpec(msgspec.Struct, kw_only=True, frozen=True):
     lag_s: float = LanePace().lag_s
     history_per_s: float = LanePace().history_per_s
     history_jitter_s: float = 5.0
+    sync_lag_s: float = 0.0
     stall_timeout_s: float = 20.0
     backoff_floor_s: float = 0.5
     backoff_cap_s: float = 30.0
@@ -252,6 +253,7 @@ def _settings(spec: LifeSpec) -> MqttSettings:
         key_file=path(spec.key_file),
         window=spec.window,
         history_jitter_s=spec.history_jitter_s,
+        sync_lag_s=spec.sync_lag_s,
         stall_timeout_s=spec.stall_timeout_s,
         backoff_floor_s=spec.backoff_floor_s,
         backoff_cap_s=spec.backoff_cap_s,

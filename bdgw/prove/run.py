@@ -16,6 +16,7 @@ from bdgw.prove.ground import Ground, folder_in
 from bdgw.prove.report import Outcome
 from bdgw.publish.embedded import EmbeddedBroker
 from bdgw.publish.mqtt_settings import MqttSettings
+from bdgw.publish.nats_config import SYNC_LAG_S
 from bdgw.publish.outbox_pace import LanePace
 
 __all__ = ["DRILLS", "Plan", "ground_for", "run_drills"]
@@ -118,7 +119,10 @@ async def ground_for(
             own = Embedded(await stack.enter_async_context(embedded))
         if own is not None:
             version: Literal["3.1.1", "5"] = "5" if plan.is_mosquitto else "3.1.1"
-            settings = MqttSettings(url=own.url, client_id=client_id, version=version)
+            sync_lag_s = 0.0 if plan.is_mosquitto else SYNC_LAG_S
+            settings = MqttSettings(
+                url=own.url, client_id=client_id, version=version, sync_lag_s=sync_lag_s
+            )
         else:
             assert plan.settings is not None  # noqa: S101 - else there is one of our own
             settings = replace(plan.settings, client_id=client_id, subscriptions=())

@@ -13,7 +13,7 @@ import contextlib
 import heapq
 import random
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -24,7 +24,7 @@ from bdgw.publish.answer_queue import Answer, AnswerQueue
 from bdgw.publish.command import Command
 from bdgw.publish.mqtt_connection import Connack, MqttConnection
 from bdgw.publish.mqtt_settings import MqttSettings, Presence, Subscription
-from bdgw.publish.outbox import JSON, Entry, Lane, Outbox
+from bdgw.publish.outbox import EACH_COUNTS, JSON, Entry, Lane, Outbox
 from bdgw.publish.reason import Loss, LossKind, is_final, is_success, reason_name
 from bdgw.publish.reconnect import ReconnectPolicy
 
@@ -115,6 +115,7 @@ class MqttPublisher:
         self._max_packet_bytes: int | None = None
         self._progress_s = 0.0
         # The whole life.
+        self._settling: deque[tuple[float, int]] = deque()
         self._attempts_by_entry: Counter[int] = Counter()
         self._alarmed_s: dict[str, float] = {}
         self._is_connected = False
@@ -140,6 +141,8 @@ class MqttPublisher:
                 lived_s = self._monotonic_s() - started_s if self._connects > connects else None
                 if not self._stop.is_set():
                     await self._pause_after(loss, lived_s)
+            # Stopped in good order, so the broker outlives us: what it has, it will have synced.
+            self._settle_due(float("inf"))
         finally:
             self._outbox.set_wakeup(None)
             self._done.set()
@@ -216,6 +219,7 @@ class MqttPublisher:
                 waited_s = now_s - self._progress_s
                 text = f"nothing acknowledged for {waited_s:.0f} s"
                 return Loss(kind=LossKind.STALLED, text=text)
+            self._settle_due(now_s)
             self._release_due(now_s)
             self._fill(connection)
             if self._stop.is_set() and self._is_drained(now_s):
@@ -244,6 +248,8 @@ class MqttPublisher:
         """Sleep until something happened or the next deadline."""
         loop = asyncio.get_running_loop()
         deadlines = [now_s + self._settings.stall_timeout_s]
+        if self._settling:
+            deadlines.append(self._settling[0][0])
         if self._retry_at:
             deadlines.append(self._retry_at[0][0])
         if self._is_owed():
@@ -346,7 +352,11 @@ class MqttPublisher:
         if entry is None:
             return
         if is_success(code):
-            self._outbox.ack(entry.id)
+            if self._settings.sync_lag_s and entry.lane in EACH_COUNTS:
+                self._settling.append((now_s + self._settings.sync_lag_s, entry.id))
+                self._work.set()
+            else:
+                self._outbox.ack(entry.id)
             self._acked += 1
             self._last_ack_s = now_s
             if self._attempts_by_entry:
@@ -446,6 +456,10 @@ class MqttPublisher:
         heapq.heappush(self._retry_at, (now_s + delay_s, entry.id))
         self._work.set()
         self._retried += 1
+
+    def _settle_due(self, now_s: float) -> None:
+        while self._settling and self._settling[0][0] <= now_s:
+            self._outbox.ack(self._settling.popleft()[1])
 
     def _release_due(self, now_s: float) -> None:
         due = []

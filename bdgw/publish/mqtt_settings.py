@@ -68,6 +68,9 @@ class MqttSettings:
     """After a connect the history waits for a random part of this."""
     retry_floor_s: float = 1.0
     retry_cap_s: float = 60.0
+    sync_lag_s: float = 0.0
+    """So long after its PUBACK the broker may lose a message in a power cut of this machine; alarms
+    and short messages stay in the outbox until then."""
     session_expiry_s: int = 3600
     """How long the broker keeps subscriptions of a gateway that is away (MQTT 5)."""
     subscriptions: tuple[Subscription, ...] = ()

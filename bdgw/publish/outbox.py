@@ -16,7 +16,17 @@ from typing import Protocol
 
 import msgspec
 
-__all__ = ["JSON", "URGENT", "DropReason", "Entry", "Lane", "Outbox", "OutboxSnapshot", "Outgoing"]
+__all__ = [
+    "EACH_COUNTS",
+    "JSON",
+    "URGENT",
+    "DropReason",
+    "Entry",
+    "Lane",
+    "Outbox",
+    "OutboxSnapshot",
+    "Outgoing",
+]
 
 JSON = "application/json"
 
@@ -40,6 +50,8 @@ class Lane(enum.StrEnum):
 
 URGENT = frozenset({Lane.ALARM, Lane.MESSAGE, Lane.STATE})
 """Lanes that go first."""
+EACH_COUNTS = frozenset({Lane.ALARM, Lane.MESSAGE})
+"""Lanes in which no entry stands for another: on the disk at once, kept above all bounds."""
 
 
 class DropReason(enum.StrEnum):

@@ -6,12 +6,9 @@ import heapq
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from bdgw.publish.outbox import Entry, Lane
+from bdgw.publish.outbox import EACH_COUNTS, Entry, Lane
 
 __all__ = ["EntryQueue"]
-
-_EACH_COUNTS = (Lane.ALARM, Lane.MESSAGE)
-"""Lanes in which no entry stands for another."""
 
 
 class EntryQueue:
@@ -30,7 +27,7 @@ class EntryQueue:
     def append(self, entry: Entry) -> int | None:
         """Add the newest entry; the id of the one that it supersedes, if that still waits."""
         self.entries[entry.id] = entry
-        if entry.supersede_key is None or entry.lane in _EACH_COUNTS:
+        if entry.supersede_key is None or entry.lane in EACH_COUNTS:
             return None
         key = (entry.lane, entry.supersede_key)
         older = self._newest_by_key.get(key)
@@ -80,7 +77,7 @@ class EntryQueue:
 
     def is_superseded(self, entry: Entry) -> bool:
         """Whether a newer entry of the same key has been added."""
-        if entry.supersede_key is None or entry.lane in _EACH_COUNTS:
+        if entry.supersede_key is None or entry.lane in EACH_COUNTS:
             return False
         return self._newest_by_key.get((entry.lane, entry.supersede_key), 0) > entry.id
 

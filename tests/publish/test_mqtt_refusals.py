@@ -65,6 +65,26 @@ async def test_a_fix_refused_for_now_is_not_sent_after_its_successor(scripted, g
     assert subject.outbox.snapshot(now_s=0).dropped == {"overtaken": 1}
 
 
+async def test_what_a_power_cut_may_still_take_from_the_broker_stays(scripted, gateway):
+    subject = gateway(scripted.url, sync_lag_s=3600.0)
+    subject.put("t/a", b"fix")
+    subject.put("t/alarm", b"alarm", Lane.ALARM)
+    await until(lambda: subject.publisher.snapshot().acked == 2)
+    assert subject.outbox.snapshot(now_s=0.0).depth == 1
+    await subject.kill()
+    assert subject.outbox.snapshot(now_s=0.0).depth == 1
+
+
+@pytest.mark.parametrize("sync_lag_s", [0.02, 3600.0])
+async def test_what_the_broker_has_synced_leaves_the_outbox(scripted, gateway, sync_lag_s):
+    subject = gateway(scripted.url, sync_lag_s=sync_lag_s)
+    subject.put("t/alarm", b"alarm", Lane.ALARM)
+    await until(lambda: subject.publisher.snapshot().acked == 1)
+    if sync_lag_s > 1.0:
+        await subject.stop()
+    await subject.drained()
+
+
 async def test_no_more_than_the_receive_maximum_is_in_flight(scripted, gateway):
     scripted.connack_properties = b"\x21" + (5).to_bytes(2, "big")
     scripted.answer = lambda received: 0 if received.payload == b"online" else None
