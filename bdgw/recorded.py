@@ -21,7 +21,7 @@ from bdgw.positioning.engine import EngineOptions, RtkEngine
 from bdgw.positioning.ephemeris import Orbit
 from bdgw.positioning.geometry import place_of
 from bdgw.positioning.observation import ObservationEpoch
-from bdgw.positioning.solution import Solution
+from bdgw.positioning.solution import Covariance, Solution
 from bdgw.rawlog.intake import (
     BasePlace,
     EpochSeen,
@@ -33,7 +33,16 @@ from bdgw.rinex.navigation import read_navigation
 from bdgw.rinex.observation import ObservationHeader, read_observations
 from bdgw.timescale import format_utc
 
-__all__ = ["Recording", "Summary", "fix_line", "read_recording", "solutions"]
+__all__ = [
+    "Recording",
+    "Summary",
+    "covariance_line",
+    "fix_line",
+    "in_step",
+    "read_recording",
+    "solutions",
+    "tell_broadcast",
+]
 
 _SAME_INSTANT_NS = 50_000_000
 _WRONG_M = 0.1
@@ -139,17 +148,22 @@ def solutions(
     Sets of orbits are known from the beginning, also those that the files bring later.
     """
     engine = RtkEngine(options)
-    for one in (*navigation, *([base] if base else []), rover):
-        for orbit in one.orbits:
-            engine.add_orbit(orbit)
-        engine.ionosphere = engine.ionosphere._replace(
-            gps=engine.ionosphere.gps or one.ion_gps, bds=engine.ionosphere.bds or one.ion_bds
-        )
+    tell_broadcast(engine, (*navigation, *([base] if base else []), rover))
     places = deque(base.places if base else ())
     for epoch, of_base in in_step(rover.epochs, base.epochs if base else []):
         while places and places[0][0] <= epoch.t_gpst_ns:
             engine.set_base(places.popleft()[1])
         yield engine.solve(epoch, of_base)
+
+
+def tell_broadcast(engine: RtkEngine, recordings: Iterable[Recording]) -> None:
+    """Tell an engine the sets of orbits and the first ionosphere that recordings hold."""
+    for one in recordings:
+        for orbit in one.orbits:
+            engine.add_orbit(orbit)
+        engine.ionosphere = engine.ionosphere._replace(
+            gps=engine.ionosphere.gps or one.ion_gps, bds=engine.ionosphere.bds or one.ion_bds
+        )
 
 
 def in_step(
@@ -181,6 +195,8 @@ def fix_line(solution: Solution, reference_m: Ecef | None) -> dict[str, Any]:
         value = getattr(solution, name)
         if value is not None and math.isfinite(value):
             line[name] = round(value, digits)
+    if solution.covariance_enu_m2 is not None:
+        line["cov_enu_m2"] = covariance_line(solution.covariance_enu_m2)
     if solution.velocity_m_s is not None:
         line["velocity_m_s"] = [round(value, 4) for value in solution.velocity_m_s]
     if solution.residual_m is not None:
@@ -188,6 +204,11 @@ def fix_line(solution: Solution, reference_m: Ecef | None) -> dict[str, Any]:
     if solution.why is not None:
         line["why"] = solution.why
     return line
+
+
+def covariance_line(covariance_m2: Covariance) -> list[float]:
+    """Write a covariance (ee, en, eu, nn, nu, uu) to four digits."""
+    return [float(f"{value:.4g}") for value in covariance_m2]
 
 
 class Summary:

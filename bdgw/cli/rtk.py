@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -39,47 +40,124 @@ def rtk(
     systems: Annotated[str, typer.Option(help="systems to use, of G R E C J")] = "GRECJ",
     mask: Annotated[float, typer.Option(min=0, max=89, help="lowest elevation, degrees")] = 15.0,
     static: Annotated[bool, typer.Option("--static", help="the rover stands still")] = False,
+    moving_base: Annotated[
+        bool,
+        typer.Option("--moving-base", help="both antennas are on one vehicle: vector and heading"),
+    ] = False,
+    baseline_m: Annotated[
+        float | None,
+        typer.Option(metavar="L", min=0.01, help="how far the antennas are apart, if known"),
+    ] = None,
+    heading_offset_deg: Annotated[
+        float, typer.Option(metavar="D", help="added to the heading of the vector")
+    ] = 0.0,
 ) -> None:
     """Position a rover from recorded raw data (RINEX, RTCM 3, UBX); print a summary.
 
     One solution an epoch goes to --out, as JSON lines.
     """
-    import time
-
     # Matrices here have about a hundred rows: threads would only wait for each other.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    reference_m = _position("--reference", reference)
+    given_m = _position("--base-position", base_position)
+    if moving_base:
+        _refuse_of_standing(base=base, static=static, given=given_m or reference_m)
+    elif baseline_m is not None or heading_offset_deg:
+        raise typer.BadParameter("--baseline-m and --heading-offset-deg go with --moving-base")
+    files = _Files(rover, base, nav or [])
+    if files.base is not None and given_m is not None:
+        files.base.places = [(0, given_m)]
+    systems = systems.upper()
+    if moving_base:
+        every, summary = _baselines(files, systems, mask, baseline_m, heading_offset_deg)
+    else:
+        every, summary = _positions(files, systems, mask, static, reference_m)
+    n, spent_s = _write(every, out)
+    if not n:
+        say(f"{rover}: no epoch of observations\n")
+    print_json(summary(1000.0 * spent_s / max(n, 1)))
+
+
+_Lines = Iterator[dict[str, Any]]
+_Summary = Callable[[float], dict[str, Any]]
+
+
+class _Files:
+    """The recordings, each dated by what the others say of the time."""
+
+    def __init__(self, rover: str, base: str | None, nav: list[str]) -> None:
+        self.nav = [_read(name, None) for name in nav]
+        about = next((t for one in self.nav if (t := one.about_gpst_ns()) is not None), None)
+        self.rover = _read(rover, about)
+        self.base = None if base is None else _read(base, self.rover.about_gpst_ns())
+
+
+def _positions(
+    files: _Files, systems: str, mask_deg: float, is_static: bool, reference_m: Ecef | None
+) -> tuple[_Lines, _Summary]:
     from bdgw.positioning.engine import EngineOptions
-    from bdgw.publish.payload import encode
     from bdgw.recorded import Summary, fix_line, solutions
 
-    reference_m = _position("--reference", reference)
-    of_nav = [_read(name, None) for name in nav or []]
-    about = next((t for one in of_nav if (t := one.about_gpst_ns()) is not None), None)
-    of_rover = _read(rover, about)
-    of_base = None if base is None else _read(base, of_rover.about_gpst_ns())
-    given_m = _position("--base-position", base_position)
-    if of_base is not None and given_m is not None:
-        of_base.places = [(0, given_m)]
-    options = EngineOptions(systems=systems.upper(), mask_deg=mask, is_static=static)
+    options = EngineOptions(systems=systems, mask_deg=mask_deg, is_static=is_static)
     summary = Summary(reference_m)
+
+    def lines() -> _Lines:
+        for solution in solutions(files.rover, files.base, files.nav, options):
+            summary.add(solution)
+            yield fix_line(solution, reference_m)
+
+    return lines(), summary.fields
+
+
+def _baselines(
+    files: _Files, systems: str, mask_deg: float, length_m: float | None, offset_deg: float
+) -> tuple[_Lines, _Summary]:
+    from bdgw.positioning.moving_base import MovingBaseOptions
+    from bdgw.recorded import Recording
+    from bdgw.recorded_baseline import BaselineSummary, baseline_line, baselines
+
+    options = MovingBaseOptions(
+        systems=systems, mask_deg=mask_deg, length_m=length_m, offset_deg=offset_deg
+    )
+    summary = BaselineSummary()
+
+    def lines() -> _Lines:
+        for solution in baselines(files.rover, files.base or Recording(), files.nav, options):
+            summary.add(solution)
+            yield baseline_line(solution)
+
+    return lines(), summary.fields
+
+
+def _write(every: _Lines, out: Path) -> tuple[int, float]:
+    """Write the lines; give how many, and the CPU time that they took to come."""
+    import time
+
+    from bdgw.publish.payload import encode
+
     n, spent_s = 0, 0.0
     try:
         with out.open("wb") as file:
-            every = solutions(of_rover, of_base, of_nav, options)
             while True:
                 begun_s = time.process_time()
-                solution = next(every, None)
+                line = next(every, None)
                 spent_s += time.process_time() - begun_s
-                if solution is None:
-                    break
+                if line is None:
+                    return n, spent_s
                 n += 1
-                summary.add(solution)
-                file.write(encode(fix_line(solution, reference_m)) + b"\n")
+                file.write(encode(line) + b"\n")
     except OSError as error:
         raise UnavailableError(f"{out}: {error.strerror}") from None
-    if not n:
-        say(f"{rover}: no epoch of observations\n")
-    print_json(summary.fields(1000.0 * spent_s / max(n, 1)))
+
+
+def _refuse_of_standing(*, base: str | None, static: bool, given: Ecef | None) -> None:
+    if base is None:
+        raise typer.BadParameter("--moving-base needs --base, the other antenna")
+    if static or given is not None:
+        raise typer.BadParameter(
+            "--static, --base-position and --reference are of a base that stands: "
+            "not with --moving-base"
+        )
 
 
 def _read(name: str, about_gpst_ns: int | None) -> Recording:

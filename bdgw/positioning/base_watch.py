@@ -30,9 +30,13 @@ _LIMIT = 4.5
 
 
 class BaseWatch:
-    """Follows the base; ``doubt`` says why it is not believed, or None."""
+    """Follows the base; ``doubt`` says why it is not believed, or None.
 
-    def __init__(self) -> None:
+    A base that may move (``is_moving``) is not followed: it is never doubted.
+    """
+
+    def __init__(self, *, is_moving: bool = False) -> None:
+        self._is_moving = is_moving
         self._announced_m: Ecef | None = None
         self._pairs: Pairs | None = None
         self._t_s = 0.0
@@ -47,7 +51,7 @@ class BaseWatch:
         """Take an announced position; True where it is another than before."""
         before = self._announced_m
         self._announced_m = ecef_m
-        if before is None:
+        if before is None or self._is_moving:
             return False
         step = np.array(ecef_m) - np.array(before)
         if float(np.linalg.norm(step)) < _SAME_M:
@@ -61,7 +65,7 @@ class BaseWatch:
         last, last_s = self._pairs, self._t_s
         self._pairs, self._t_s = pairs, t_s
         elapsed_s = t_s - last_s
-        if last is None or not 0.0 < elapsed_s <= _LONG_S:
+        if self._is_moving or last is None or not 0.0 < elapsed_s <= _LONG_S:
             return False
         now, then = common(pairs.key, last.key)
         change_m = pairs.base_phase_m[now] - last.base_phase_m[then]

@@ -24,9 +24,14 @@ from bdgw.positioning.preparation import Surroundings
 from bdgw.positioning.rtk import Rtk, RtkOptions
 from bdgw.positioning.satellite import N_SYSTEM_SATELLITES, SYSTEMS
 from bdgw.positioning.single_point import SinglePoint, SpOptions, solve_single
-from bdgw.positioning.solution import Solution, accuracy_of, velocity_of
+from bdgw.positioning.solution import (
+    Solution,
+    accuracy_of,
+    enu_covariance,
+    velocity_of,
+)
 
-__all__ = ["EngineOptions", "RtkEngine"]
+__all__ = ["EngineOptions", "RtkEngine", "solution_of_single"]
 
 _NEAR_S = 5.0
 """A place of so long ago is where to look from; a car at 30 m/s is then 150 m off."""
@@ -37,13 +42,15 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How to solve; ``systems`` are RINEX letters.
 
     A base's epoch older than ``max_age_s`` is not used. ``is_static`` says that the rover does
-    not move, which makes the float solution converge.
+    not move, which makes the float solution converge. ``has_moving_base`` says that the base may
+    move: it is told where it is every epoch, and is not watched.
     """
 
     systems: str = "GRECJ"
     mask_deg: float = 15.0
     is_static: bool = False
     max_age_s: float = 30.0
+    has_moving_base: bool = False
 
 
 class RtkEngine:
@@ -59,7 +66,7 @@ class RtkEngine:
         mask_rad = math.radians(self.options.mask_deg)
         self._constellation = Constellation(self.store)
         self._sp = SpOptions(mask_rad=mask_rad)
-        self._watch = BaseWatch()
+        self._watch = BaseWatch(is_moving=self.options.has_moving_base)
         self._rtk = Rtk(
             RtkOptions(fix_mask_rad=mask_rad, is_static=self.options.is_static),
             self._watch,
@@ -80,7 +87,21 @@ class RtkEngine:
             return
         if self._watch.announce(ecef_m):
             self._rtk.reset()
-        self._base = place_of(ecef_m)
+        place = place_of(ecef_m)
+        if self.options.has_moving_base and self._base is not None and self._near is not None:
+            # The rover goes with the base, and what is known of the base jumps by metres.
+            self._near = place_of(self._near.ecef_m + place.ecef_m - self._base.ecef_m)
+        self._base = place
+
+    def reset(self) -> None:
+        """Begin the differences anew; orbits and the base's position stay."""
+        self._rtk.reset()
+
+    def single(self, epoch: ObservationEpoch, near: Place | None = None) -> SinglePoint | None:
+        """Solve one receiver alone, of either end, from ``near``; None where it cannot be."""
+        self._constellation.choose(epoch.t_gpst_ns)
+        with np.errstate(all="ignore"):
+            return self._single(self._of_systems(epoch), near)
 
     def solve(self, rover: ObservationEpoch, base: ObservationEpoch | None = None) -> Solution:
         """Solve one epoch of the rover with an epoch of the base, which may be an older one.
@@ -115,17 +136,17 @@ class RtkEngine:
                 why = "too few satellites in common"
             else:
                 why = "base too old"
-        single = self._single(rover)
+        single = self._single(rover, self._near)
         if single is None:
             return Solution(t_gpst_ns=rover.t_gpst_ns, why="no single point")
-        return _of_single(rover.t_gpst_ns, single, why)
+        return solution_of_single(rover.t_gpst_ns, single, why)
 
     def _differential(
         self, rover: ObservationEpoch, bases: list[ObservationEpoch], place: Place
     ) -> Solution | None:
         near = self._near
         if near is None:
-            single = self._single(rover)
+            single = self._single(rover, None)
             if single is None:
                 return None
             near = single.place
@@ -137,8 +158,8 @@ class RtkEngine:
             self._rtk.reset()
             return None
 
-    def _single(self, rover: ObservationEpoch) -> SinglePoint | None:
-        near_m = None if self._near is None else self._near.ecef_m
+    def _single(self, rover: ObservationEpoch, near: Place | None) -> SinglePoint | None:
+        near_m = None if near is None else near.ecef_m
         try:
             return solve_single(rover, self._constellation, self.ionosphere, self._sp, near_m)
         except np.linalg.LinAlgError:
@@ -150,7 +171,8 @@ class RtkEngine:
         return epoch if mask.all() else epoch.taken(mask)
 
 
-def _of_single(t_gpst_ns: int, single: SinglePoint, why: str) -> Solution:
+def solution_of_single(t_gpst_ns: int, single: SinglePoint, why: str | None = None) -> Solution:
+    """Say a single point as a solution; ``why`` there is no better one."""
     acc_h_m, acc_v_m = accuracy_of(single.place, single.covariance)
     x, y, z = single.place.ecef_m.tolist()
     return Solution(
@@ -160,6 +182,7 @@ def _of_single(t_gpst_ns: int, single: SinglePoint, why: str) -> Solution:
         velocity_m_s=velocity_of(single.velocity_m_s),
         acc_h_m=acc_h_m,
         acc_v_m=acc_v_m,
+        covariance_enu_m2=enu_covariance(single.place, single.covariance),
         sats_used=len(single.used),
         residual_m=single.residual_m,
         why=why,

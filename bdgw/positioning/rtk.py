@@ -28,7 +28,12 @@ from bdgw.positioning.pairing import Pairs, Weights
 from bdgw.positioning.preparation import Prepared, Surroundings, normal_equations, prepare
 from bdgw.positioning.satellite import N_SYSTEM_SATELLITES
 from bdgw.positioning.slip import SlipDetector
-from bdgw.positioning.solution import Solution, accuracy_of, velocity_of
+from bdgw.positioning.solution import (
+    Solution,
+    accuracy_of,
+    enu_covariance,
+    velocity_of,
+)
 from bdgw.rtcm.lock import FloatArray
 from bdgw.rtcm.observation import BoolArray
 
@@ -303,6 +308,7 @@ def _solution(
         velocity_m_s=velocity_of(prepared.velocity_m_s),
         acc_h_m=acc_h_m,
         acc_v_m=acc_v_m,
+        covariance_enu_m2=enu_covariance(prepared.place, covariance),
         sats_used=n_satellites,
         age_s=prepared.age_s,
     )

@@ -9,7 +9,10 @@ from bdgw.model import FixKind
 from bdgw.positioning.geometry import Place
 from bdgw.rtcm.lock import FloatArray
 
-__all__ = ["Solution", "accuracy_of", "velocity_of"]
+__all__ = ["Covariance", "Solution", "accuracy_of", "enu_covariance", "velocity_of"]
+
+Covariance = tuple[float, float, float, float, float, float]
+"""The upper triangle of a covariance over east, north, up, m²: ee, en, eu, nn, nu, uu."""
 
 
 class Solution(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,7 +20,8 @@ class Solution(msgspec.Struct, frozen=True, kw_only=True):
 
     It is in the frame of the base's position; a single point in that of the broadcast orbits.
     ``acc_h_m`` (root of the sum of both horizontal variances) and ``acc_v_m`` are standard
-    deviations of the model; ``age_s`` is how much older the base's epoch is. ``ratio`` is that of
+    deviations of the model, ``covariance_enu_m2`` what they are taken from, in the local frame of
+    the position; ``age_s`` is how much older the base's epoch is. ``ratio`` is that of
     the second best to the best set of integers. ``residual_m`` is the root mean square of the
     phases of a fixed solution, else of the ranges. ``why`` says in a word why it is no better.
     """
@@ -28,6 +32,7 @@ class Solution(msgspec.Struct, frozen=True, kw_only=True):
     velocity_m_s: tuple[float, float, float] | None = None
     acc_h_m: float | None = None
     acc_v_m: float | None = None
+    covariance_enu_m2: Covariance | None = None
     sats_used: int = 0
     ratio: float | None = None
     age_s: float | None = None
@@ -41,6 +46,13 @@ def accuracy_of(place: Place, covariance: FloatArray) -> tuple[float, float]:
     enu = place.to_enu @ covariance @ place.to_enu.T
     across, up = float(enu[0, 0] + enu[1, 1]), float(enu[2, 2])
     return float(np.sqrt(max(across, 0.0))), float(np.sqrt(max(up, 0.0)))
+
+
+def enu_covariance(place: Place, covariance: FloatArray) -> Covariance:
+    """Give an Earth-fixed covariance (3, 3) in the local frame of a place."""
+    enu = place.to_enu @ covariance @ place.to_enu.T
+    ee, en, eu, nn, nu, uu = enu[np.triu_indices(3)].tolist()
+    return ee, en, eu, nn, nu, uu
 
 
 def velocity_of(velocity_m_s: FloatArray | None) -> tuple[float, float, float] | None:

@@ -19,6 +19,7 @@ C_M_S = 299_792_458.0
 T0_NS = 2320 * 604_800_000_000_000 + 116_400_000_000_000
 BASE_M = ecef_from_geodetic(31.0, 121.0, 20.0)
 ROVER_M = ecef_from_geodetic(31.005, 121.003, 25.0)
+_HALF_S = 0.05
 SIGNALS = {"G": ("1C", "2W", "5Q"), "C": ("2I", "6I", "5P")}
 
 
@@ -70,10 +71,35 @@ class Receiver:
         self.arcs: dict[tuple[int, int], float] = {}
         self.clock_s = self._rng.normal() * 1e-5
 
-    def measure(self, t_ns: int, place_m: tuple[float, float, float]) -> ObservationEpoch:
-        """Measure all satellites above five degrees."""
-        self._sky.choose(t_ns)
+    def measure(
+        self,
+        t_ns: int,
+        place_m: tuple[float, float, float],
+        velocity_m_s: tuple[float, float, float] | None = None,
+    ) -> ObservationEpoch:
+        """Measure all satellites above five degrees; Doppler where the velocity is told.
+
+        ``place_m`` is where it is at the true instant, which is the tag less ``clock_s``.
+        """
         names = np.array(sorted(self._store.satellites()))
+        range_m, view = self._ranges(t_ns, np.array(place_m), names)
+        rate_m_s = np.full(len(names), math.nan)
+        if velocity_m_s is not None:
+            step = np.array(velocity_m_s) * _HALF_S
+            after, _ = self._ranges(t_ns + round(_HALF_S * 1e9), place_m + step, names)
+            before, _ = self._ranges(t_ns - round(_HALF_S * 1e9), place_m - step, names)
+            rate_m_s = (after - before) / (2.0 * _HALF_S)
+        cells = []
+        for k in np.flatnonzero(view.elevation_rad > math.radians(5.0)):
+            letter = "G" if names[k] < 100 else "C"
+            cells += [
+                self._cell(int(names[k]), letter, code, float(range_m[k]), rate_m_s[k], view, k)
+                for code in SIGNALS[letter]
+            ]
+        return epoch_of(t_ns, cells)
+
+    def _ranges(self, t_ns, place_m, names):
+        self._sky.choose(t_ns)
         place = place_of(place_m)
         range_m = np.full(len(names), 2.2e7)
         for _ in range(6):
@@ -82,16 +108,9 @@ class Receiver:
             model_m = view.range_m + C_M_S * (self.clock_s - states.clock_s)
             model_m += saastamoinen_m(place.lat_rad, place.height_m, view.elevation_rad)
             range_m = np.where(np.isfinite(model_m), model_m, 2.2e7)
-        cells = []
-        for k in np.flatnonzero(view.elevation_rad > math.radians(5.0)):
-            letter = "G" if names[k] < 100 else "C"
-            cells += [
-                self._cell(int(names[k]), letter, code, float(range_m[k]), view, k)
-                for code in SIGNALS[letter]
-            ]
-        return epoch_of(t_ns, cells)
+        return range_m, view
 
-    def _cell(self, name, letter, code, range_m, view, k) -> Cell:
+    def _cell(self, name, letter, code, range_m, rate_m_s, view, k) -> Cell:
         hz = carrier_hz(letter, code)
         signal = signal_id(letter, code)
         arc = self.arcs.setdefault((name, signal), float(self._rng.integers(-(10**6), 10**6)))
@@ -100,7 +119,7 @@ class Receiver:
         phase = (range_m + self._rng.normal() * phase_m * worse) * hz / C_M_S + arc
         return Cell(
             name, signal, hz, range_m + self._rng.normal() * code_m * worse, phase,
-            math.nan, 45.0, 100.0, False, False,
+            -rate_m_s * hz / C_M_S, 45.0, 100.0, False, False,
         )  # fmt: skip
 
 
