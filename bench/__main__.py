@@ -30,6 +30,7 @@ from bench import (
     outage_hour,
     outbox,
     positioning,
+    robustness,
     rtcm_decode,
     segments,
     ten_hertz,
@@ -57,6 +58,7 @@ BENCHES: dict[str, Bench] = {
     "corrections": corrections.run,
     "caster": caster_clients.run,
     "positioning": positioning.run,
+    "robustness": robustness.run,
 }
 
 

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -33,7 +34,7 @@ _NAVSYS = {"G": 1, "R": 4, "E": 8, "J": 16, "C": 32}
 _WEEK_NS = 604_800_000_000_000
 
 
-@dataclass
+@dataclass(eq=False)
 class Set:
     """A pair of recordings with the truth of the rover, at rest or by the second of the week."""
 
@@ -139,14 +140,16 @@ def _read(name: str) -> Recording:
     return read_recording(gzip.decompress(data) if name.endswith(".gz") else data)
 
 
-def _load(one: Set) -> tuple[Recording, Recording | None, list[Recording]]:
+@cache
+def load(one: Set) -> tuple[Recording, Recording | None, list[Recording]]:
     base = None if one.base is None else _read(one.base)
     if base is not None and one.base_m is not None:
         base.places = [(0, one.base_m)]
     return _read(one.rover), base, [_read(name) for name in one.nav]
 
 
-def _truth(one: Set) -> Callable[[float], Ecef | None]:
+@cache
+def truth_of(one: Set) -> Callable[[float], Ecef | None]:
     if one.track is None:
         return lambda _: one.truth_m
     found: dict[int, Ecef] = {}
@@ -207,8 +210,8 @@ def _solve(
 
 
 def _rtk(one: Set, *, with_damage: bool) -> Iterator[Figure]:
-    rover, base, nav = _load(one)
-    truth = _truth(one)
+    rover, base, nav = load(one)
+    truth = truth_of(one)
     found, ms = _solve(one, rover, base, nav, one.systems)
     judged = _judge(found, truth)
     peer, peer_ms, n_peer = _peer(one, truth)
@@ -334,7 +337,7 @@ def _peer(
 def _growth() -> Iterator[Figure]:
     """How the time grows with the satellites: one system after another."""
     one = RTK_SETS[0]
-    rover, base, nav = _load(one)
+    rover, base, nav = load(one)
     for systems in ("G", "GE", "GEC", "GECJ", "GRECJ"):
         found, ms = _solve(one, rover, base, nav, systems)
         used = sum(solution.sats_used for solution in found) / max(len(found), 1)
@@ -348,7 +351,7 @@ def _growth() -> Iterator[Figure]:
 
 
 def _single(one: Set) -> Iterator[Figure]:
-    rover, _, nav = _load(one)
+    rover, _, nav = load(one)
     found, ms = _solve(one, rover, None, nav, one.systems)
     truth = one.truth_m or (0.0, 0.0, 0.0)
     value = _h95([s.ecef_m for s in found if s.ecef_m is not None], truth)
