@@ -13,6 +13,7 @@ import numpy as np
 
 from bdgw.geodesy import Ecef
 from bdgw.model import FixKind
+from bdgw.positioning.antenna import AntennaPair
 from bdgw.positioning.base_parts import BaseParts
 from bdgw.positioning.base_watch import BaseWatch
 from bdgw.positioning.constellation import Constellation
@@ -73,6 +74,7 @@ class RtkEngine:
         )
         self._is_used = np.array([one in self.options.systems for one in SYSTEMS] + [False])
         self._parts = BaseParts(self.options.max_age_s)
+        self._antennas: AntennaPair | None = None
         self._base: Place | None = None
         self._near: Place | None = None
         self._last: Solution | None = None
@@ -92,6 +94,12 @@ class RtkEngine:
             # The rover goes with the base, and what is known of the base jumps by metres.
             self._near = place_of(self._near.ecef_m + place.ecef_m - self._base.ecef_m)
         self._base = place
+
+    def set_antennas(self, antennas: AntennaPair | None) -> None:
+        """Take the antennas of both ends; positions of both are then those of reference points."""
+        if antennas is not self._antennas:
+            self._rtk.reset()
+        self._antennas = antennas
 
     def reset(self) -> None:
         """Begin the differences anew; orbits and the base's position stay."""
@@ -151,7 +159,9 @@ class RtkEngine:
                 return None
             near = single.place
         try:
-            around = Surroundings(self._constellation, self.ionosphere, place, self._sp.mask_rad)
+            around = Surroundings(
+                self._constellation, self.ionosphere, place, self._sp.mask_rad, self._antennas
+            )
             return self._rtk.solve(rover, bases, around, near)
         except np.linalg.LinAlgError:
             # Observations that no matrix can bear: nothing of them is kept.

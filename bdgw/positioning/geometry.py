@@ -10,7 +10,7 @@ import numpy as np
 from bdgw.geodesy import WGS84, Ecef, geodetic_from_ecef
 from bdgw.positioning.orbit import EARTH_OMEGA_RAD_S
 from bdgw.rtcm.lock import FloatArray
-from bdgw.rtcm.observation import SPEED_OF_LIGHT_M_S
+from bdgw.rtcm.observation import SPEED_OF_LIGHT_M_S, IntArray
 
 __all__ = ["Place", "View", "place_of", "view_from"]
 
@@ -32,6 +32,15 @@ class View(NamedTuple):
     direction: FloatArray
     azimuth_rad: FloatArray
     elevation_rad: FloatArray
+
+    def taken(self, index: IntArray) -> View:
+        """Give some of the rows."""
+        return View(
+            self.range_m[index],
+            self.direction[index],
+            self.azimuth_rad[index],
+            self.elevation_rad[index],
+        )
 
 
 def place_of(ecef_m: FloatArray | Ecef) -> Place:

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bdgw.positioning.antenna import AntennaPair
 from bdgw.positioning.atmosphere import saastamoinen_m
 from bdgw.positioning.constellation import Constellation
-from bdgw.positioning.geometry import Place, view_from
+from bdgw.positioning.geometry import Place, View, view_from
 from bdgw.positioning.ionosphere import L1_HZ, Ionosphere, delay_on_l1_m
 from bdgw.positioning.match import common
 from bdgw.positioning.observation import ObservationEpoch
@@ -111,8 +112,13 @@ def pair(
     base_place: Place,
     mask_rad: float,
     ionosphere: Ionosphere,
+    antennas: AntennaPair | None = None,
 ) -> Pairs:
-    """Bring two epochs together; satellites below the mask or without orbit are left out."""
+    """Bring two epochs together; satellites below the mask or without orbit are left out.
+
+    With ``antennas`` both ends' ranges are those to their reference points; carriers whose phase
+    centre is not known are left out.
+    """
     at_rover, at_base = _common(rover, base)
     satellite = rover.satellite[at_rover]
     # The pairs are sorted by satellite.
@@ -157,7 +163,7 @@ def pair(
     off_m = (here_m - there_m)[index]
     bent_m = (ion_m[0] - ion_m[1])[index] * gamma
     cycles = rover.phase_cycles[at_rover] - base.phase_cycles[at_base]
-    return Pairs(
+    pairs = Pairs(
         key=satellite * _BANDS + band,
         satellite=satellite,
         group=group,
@@ -182,6 +188,30 @@ def pair(
         rate_m_s=-rover.doppler_hz[at_rover] * wavelength_m
         - satellite_rate_m_s(rover_place, states.head(n), here)[index],
     )
+    if antennas is None:
+        return pairs
+    return _to_reference_points(pairs, antennas, here.taken(index), there.taken(index))
+
+
+def _to_reference_points(pairs: Pairs, antennas: AntennaPair, here: View, there: View) -> Pairs:
+    """Take off what the antennas of both ends add; the variation is one of phases alone."""
+    system, band = pairs.satellite // N_SYSTEM_SATELLITES, pairs.key % _BANDS
+    code_m, phase_m, base_phase_m = np.zeros((3, len(band)))
+    for table, view, sign in ((antennas.rover, here, 1.0), (antennas.base, there, -1.0)):
+        if table is None:
+            continue
+        offset_m, variation_m = table.parts_m(system, band, view.azimuth_rad, view.elevation_rad)
+        code_m += sign * offset_m
+        phase_m += sign * (offset_m + variation_m)
+        if sign < 0.0:
+            base_phase_m = offset_m + variation_m
+    corrected = pairs._replace(
+        code_m=pairs.code_m - code_m,
+        phase_m=pairs.phase_m - phase_m,
+        base_phase_m=pairs.base_phase_m - base_phase_m,
+    )
+    is_known = np.isfinite(code_m)
+    return corrected if is_known.all() else corrected.taken(is_known)
 
 
 def _common(rover: ObservationEpoch, base: ObservationEpoch) -> tuple[IntArray, IntArray]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bdgw.positioning.antenna import AntennaPair
 from bdgw.positioning.constellation import Constellation
 from bdgw.positioning.double_difference import Groups, RangeSolution, groups_of, solve_ranges
 from bdgw.positioning.geometry import Place, place_of
@@ -28,12 +29,16 @@ _TURNS = 3
 
 
 class Surroundings(NamedTuple):
-    """What an epoch is solved in: orbits, ionosphere, the base's place, the lowest elevation."""
+    """What an epoch is solved in: orbits, ionosphere, the base's place, the lowest elevation.
+
+    ``antennas`` are those of both ends, None where nothing is corrected.
+    """
 
     constellation: Constellation
     ionosphere: Ionosphere
     base: Place
     mask_rad: float
+    antennas: AntennaPair | None = None
 
 
 class Prepared(NamedTuple):
@@ -72,6 +77,7 @@ def prepare(
                     around.base,
                     around.mask_rad,
                     around.ionosphere,
+                    around.antennas,
                 )
                 for one in bases
             ]
