@@ -346,6 +346,7 @@ class Gateway:
             gateway=self._config.gateway.id,
             boot=self._boot,
             next_seq=lambda device: self.intake.records[device].seq,
+            losses=self._outbox.losses,
         )
 
     async def _run_repair(self) -> None:

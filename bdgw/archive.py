@@ -5,38 +5,23 @@ Reads page by page, so that a track of a million fixes needs the memory of one p
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import msgspec
 
 from bdgw.export import CsvText, FixText, GeoJsonText, GpxText
 from bdgw.history import BootGaps, Cursor, FixQuery, History, RangeTooLargeError, SeqRange
+from bdgw.publish.loss import Losses
 from bdgw.publish.payload import FixPayload, device_fix_value, encode, format_posix
 
-__all__ = ["FIXES_MAX", "Archive", "DeliveryLosses", "Track", "Undelivered"]
+__all__ = ["FIXES_MAX", "Archive", "Track"]
 
 FIXES_MAX = 1_000_000
 """Fixes of one answer: about 400 MB of JSON."""
 _PAGE = 1000
 _GAPS_MAX = 1000
 """Ranges of one start that are listed; all are counted."""
-
-
-class Undelivered(msgspec.Struct, frozen=True, kw_only=True):
-    """Fixes that the broker has not got and will not get by itself."""
-
-    boot: str
-    numbers: SeqRange
-    reason: str
-
-
-class DeliveryLosses(Protocol):
-    """Whoever knows what the broker has refused, or what was dropped on the way to it."""
-
-    def undelivered(self, device: str) -> Sequence[Undelivered]:
-        """The newest of them, as far as they are remembered."""
-        ...
 
 
 class Track(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +63,7 @@ class Archive:
         gateway: str,
         boot: str,
         next_seq: Callable[[str], int],
-        losses: DeliveryLosses | None = None,
+        losses: Losses,
     ) -> None:
         self._history = history
         self._gateway = gateway
@@ -142,6 +127,8 @@ class Archive:
     async def gaps(self, device: str) -> dict[str, Any]:
         """Tell which numbers are missing, for each start that anything is kept of.
 
+        And which of them the broker has not got and will not get by itself.
+
         Raises:
             HistoryError: the history cannot be read.
         """
@@ -156,13 +143,15 @@ class Archive:
             starts.append(
                 {"boot": self._boot, "is_current": True, "n_missing": next_seq, "missing": [lost]}
             )
-        value: dict[str, Any] = {"dev": device, "starts": starts}
-        if self._losses is not None:
-            value["undelivered"] = [
+        return {
+            "dev": device,
+            "starts": starts,
+            "n_undelivered": self._losses.n_undelivered(device),
+            "undelivered": [
                 {"boot": loss.boot, **_range_fields(loss.numbers), "reason": loss.reason}
                 for loss in self._losses.undelivered(device)
-            ]
-        return value
+            ],
+        }
 
     def _start_fields(self, start: BootGaps, next_seq: int) -> dict[str, Any]:
         missing = [_range_fields(each) for each in start.missing]

@@ -164,7 +164,7 @@ def _fill(path: Path, n: int) -> None:
         ]
         data = encode_chunk(entries)
         chunk = (number, False, len(entries), entries[-1].id, 0.0, data)
-        file.apply(chunks=[chunk], settled=[], deleted=[], ran_s=0.0)
+        file.apply(chunks=[chunk], settled=[], deleted=[], losses=[], ran_s=0.0)
     file.close()
 
 

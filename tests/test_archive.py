@@ -13,9 +13,10 @@ import msgspec
 import pytest
 
 from bdgw import archive as archive_module
-from bdgw.archive import Archive, Undelivered
-from bdgw.history import Cursor, History, RangeTooLargeError, SeqRange, UnknownBootError
+from bdgw.archive import Archive
+from bdgw.history import Cursor, History, RangeTooLargeError, UnknownBootError
 from bdgw.model import DeviceFix, Fix, FixKind
+from bdgw.publish.loss import FixRange, Losses
 from bdgw.publish.payload import device_fix_payload
 from bdgw.timescale import SECOND_NS
 from tests.store.history_of import history_of
@@ -24,14 +25,13 @@ from tests.store.history_rig import T0_NS, fix
 N = 2500
 
 
-class Lost:
-    def undelivered(self, device: str) -> list[Undelivered]:
-        return [Undelivered(boot="b1", numbers=SeqRange(3, 4), reason="full")]
-
-
-def archive(history: History, *, next_seq: int = 0, losses: Lost | None = None) -> Archive:
+def archive(history: History, *, next_seq: int = 0, losses: Losses | None = None) -> Archive:
     return Archive(
-        history, gateway="gw", boot="b2", next_seq=lambda _device: next_seq, losses=losses
+        history,
+        gateway="gw",
+        boot="b2",
+        next_seq=lambda _device: next_seq,
+        losses=losses or Losses(),
     )
 
 
@@ -127,7 +127,9 @@ async def test_gaps_of_this_start_reach_to_what_was_numbered_last(tmp_path: Path
     there = [seq for seq in range(600) if seq not in (0, 7, 8, 300, 599)]
     other = [fix(seq, boot="b2", second=900.0) for seq in there]
     async with history_of(tmp_path, fix(4), *other) as history:
-        value = await archive(history, next_seq=603, losses=Lost()).gaps("a")
+        losses = Losses()
+        losses.add(FixRange("a", "b1", 3, 4), "full")
+        value = await archive(history, next_seq=603, losses=losses).gaps("a")
         before, now = value["starts"]
         assert (before["boot"], before["is_current"], before["n_missing"]) == ("b1", False, 0)
         assert now["missing"] == [
@@ -139,6 +141,7 @@ async def test_gaps_of_this_start_reach_to_what_was_numbered_last(tmp_path: Path
         assert value["undelivered"] == [
             {"boot": "b1", "from_seq": 3, "to_seq": 4, "reason": "full"}
         ]
+        assert value["n_undelivered"] == 2
 
 
 async def test_a_start_of_which_nothing_is_kept(tmp_path: Path):

@@ -30,9 +30,9 @@ from bdgw.publish.command import Command
 from bdgw.publish.durable_outbox import DurableOutbox
 from bdgw.publish.mqtt import MqttPublisher
 from bdgw.publish.mqtt_settings import MqttSettings, Presence, Subscription
-from bdgw.publish.outbox import Lane, Outgoing
+from bdgw.publish.outbox import FIX_SCHEMA, Lane, Outgoing
 from bdgw.publish.outbox_pace import Bounds, LanePace
-from bdgw.publish.sink import FIX_SCHEMA, PublishingSink
+from bdgw.publish.sink import PublishingSink
 from bdgw.store.outbox_file import open_outbox
 
 __all__ = ["LifeSpec", "main", "outbox_item"]

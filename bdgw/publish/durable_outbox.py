@@ -17,6 +17,7 @@ import msgspec
 import structlog
 
 from bdgw.errors import BdgwError, DecodeError
+from bdgw.publish.loss import FixRange, fix_ranges
 from bdgw.publish.outbox import URGENT, Entry, OutboxSnapshot, Outgoing
 from bdgw.publish.outbox_book import OutboxBook
 from bdgw.publish.outbox_chunk import decode_chunk, encode_chunk
@@ -33,12 +34,22 @@ _RETRY_S = 0.25
 _log = structlog.get_logger(__name__)
 
 
+class _Dropped(msgspec.Struct):
+    """A chunk that is to be given up."""
+
+    id: int
+    n: int
+    size_bytes: int
+    fixes: Sequence[FixRange]
+    is_old: bool
+
+
 class _Outcome(msgspec.Struct):
     """What became of a plan."""
 
     sizes_bytes: list[int] = []
     error: BdgwError | None = None
-    dropped: tuple[int, int, int] = (0, 0, 0)
+    dropped: Sequence[_Dropped] = ()
     chunk: Chunk | None = None
     entries: Sequence[Entry] = ()
 
@@ -74,7 +85,7 @@ class DurableOutbox:
         """Commits that were tried."""
         self.take = self._book.take
         self.release = self._book.release
-        self.reject = self._book.reject
+        self.losses = self._book.losses
         self.newest = self._book.newest
         self.is_safe = self._book.is_safe
         self.when_safe = self._book.when_safe
@@ -96,6 +107,10 @@ class DurableOutbox:
             last_chunk=totals.last_chunk,
             last_entry=totals.last_entry,
         )
+        try:
+            self.losses.restore(file.losses())
+        except DecodeError as error:
+            _log.error("outbox_losses_damaged", reason=str(error))
         for chunk in file.urgent():
             if (unpacked := self._unpacked(chunk)) is not None:
                 self._book.restored(self._book.shelf.restored(*unpacked))
@@ -117,6 +132,11 @@ class DurableOutbox:
         self._book.ack(entry_id)
         if self._book.shelf.is_settling_pressing:
             self._commit_soon()
+        self._arm()
+
+    def reject(self, entry_id: int, reason: str) -> None:
+        """The broker refuses it for good: put it aside and count it."""
+        self._book.reject(entry_id, reason)
         self._arm()
 
     def hold_history(self, delay_s: float) -> None:
@@ -189,31 +209,58 @@ class DurableOutbox:
                     self._packed(draft.id, draft.is_urgent, draft.entries) for draft in plan.drafts
                 ]
                 outcome.sizes_bytes = self._file.apply(
-                    chunks=chunks, settled=plan.settled, deleted=plan.deleted, ran_s=ran_s
+                    chunks=chunks,
+                    settled=plan.settled,
+                    deleted=plan.deleted,
+                    losses=plan.losses,
+                    ran_s=ran_s,
                 )
         except BdgwError as error:
             outcome.error = error
             return outcome
         try:
             if plan.is_dropping:
-                outcome.dropped = self._file.drop_oldest(
-                    after=plan.after,
-                    keep=plan.keep,
-                    n=plan.drop_n,
-                    size_bytes=plan.drop_bytes,
-                    before_s=ran_s - self._bounds.max_age_s,
-                )
+                outcome.dropped = self._oldest(plan, before_s=ran_s - self._bounds.max_age_s)
             if plan.read_skip is not None:
-                outcome.chunk = self._file.next(plan.after, plan.read_skip)
+                skip = plan.read_skip.union(each.id for each in outcome.dropped)
+                outcome.chunk = self._file.next(plan.after, skip)
         except BdgwError as error:
             _log.warning("outbox_storage", reason=str(error))
         return outcome
+
+    def _oldest(self, plan: Plan, *, before_s: float) -> Sequence[_Dropped]:
+        """Find what is to be given up. It is deleted when it is noted which fixes are in it."""
+        found = []
+        for chunk in self._file.oldest(
+            after=plan.after,
+            keep=plan.keep,
+            n=plan.drop_n,
+            size_bytes=plan.drop_bytes,
+            before_s=before_s,
+        ):
+            bits = int.from_bytes(chunk.settled, "little")
+            try:
+                entries = decode_chunk(chunk.data, accepted_s=0.0)
+            except DecodeError as error:
+                entries = ()
+                _log.error("outbox_chunk_damaged", chunk=chunk.id, reason=str(error))
+            waiting = (each for index, each in enumerate(entries) if not bits >> index & 1)
+            found.append(
+                _Dropped(
+                    id=chunk.id,
+                    n=chunk.n_waiting,
+                    size_bytes=chunk.size_bytes,
+                    fixes=fix_ranges(waiting),
+                    is_old=chunk.accepted_s < before_s,
+                )
+            )
+        return found
 
     def _job_ended(self, plan: Plan, outcome: _Outcome) -> None:
         self._job = None
         now_s = self._monotonic_s()
         if outcome.error is not None:
-            self._book.shelf.failed(plan)
+            self._book.failed(plan)
             self._retry_at_s = now_s + _RETRY_S
             self._note_storage(str(outcome.error))
             self._arm()
@@ -221,8 +268,8 @@ class DurableOutbox:
         if plan.is_writing:
             self._note_storage(None)
         self._book.written(plan, outcome.sizes_bytes)
-        if plan.is_dropping:
-            self._book.dropped(*outcome.dropped)
+        for each in outcome.dropped:
+            self._book.dropped(each.id, each.n, each.size_bytes, each.fixes, is_old=each.is_old)
         if plan.read_skip is not None:
             self._take_in(outcome.chunk)
         shelf = self._book.shelf
@@ -262,8 +309,8 @@ class DurableOutbox:
         try:
             entries = decode_chunk(chunk.data, accepted_s=accepted_s)
         except DecodeError as error:
-            n_lost = chunk.n - int.from_bytes(chunk.settled, "little").bit_count()
-            _log.error("outbox_chunk_damaged", chunk=chunk.id, lost=n_lost, reason=str(error))
-            self._book.damaged(chunk.id, n_lost, chunk.size_bytes)
+            lost = chunk.n_waiting
+            _log.error("outbox_chunk_damaged", chunk=chunk.id, lost=lost, reason=str(error))
+            self._book.damaged(chunk.id, lost, chunk.size_bytes)
             return None
         return chunk.id, entries, chunk.size_bytes, chunk.settled

@@ -18,6 +18,7 @@ import msgspec
 
 __all__ = [
     "EACH_COUNTS",
+    "FIX_SCHEMA",
     "JSON",
     "URGENT",
     "DropReason",
@@ -29,6 +30,8 @@ __all__ = [
 ]
 
 JSON = "application/json"
+FIX_SCHEMA = "bdgw/fix/1"
+"""The schema of fixes: the messages whose losses are remembered one by one."""
 
 
 class Lane(enum.StrEnum):

@@ -15,6 +15,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from itertools import islice, takewhile
 
+import msgspec
+
+from bdgw.publish.loss import FixRange, Losses
 from bdgw.publish.outbox import (
     URGENT,
     DropReason,
@@ -36,6 +39,8 @@ _HISTORY_LOW = 256
 """With fewer loaded entries than this the next chunk is read."""
 _CHUNK_MAX = 256
 _AGING_PERIOD_S = 60.0
+_LOSSES_WAIT_S = 1.0
+"""Losses that go with nothing else are written at the latest after this."""
 
 
 class OutboxBook:
@@ -65,6 +70,8 @@ class OutboxBook:
         self._when_safe: dict[int, list[Callable[[], None]]] = {}
         self._bytes = 0
         self._tally = Tally()
+        self.losses = Losses()
+        self._losses_written_s = float("-inf")
         self._credit = 0.0
         self._ticked_s: float | None = None
         self._hold_s: float | None = None
@@ -145,13 +152,17 @@ class OutboxBook:
         self._tally.acked += 1
         if entry.lane is Lane.LIVE:
             self._live.acked(entry)
+        else:
+            self.losses.delivered(entry)
         self._tell_safe(entry_id)
 
     def reject(self, entry_id: int, reason: str) -> None:
         """Forget an entry that the broker will never take; an unknown id is ignored."""
-        if self._forget(entry_id) is not None:
+        entry = self._forget(entry_id)
+        if entry is not None:
             self._tally.rejected[reason] += 1
             self._when_safe.pop(entry_id, None)
+            self.losses.note(entry, reason)
 
     def release(self, entry_ids: Iterable[int]) -> None:
         """Put entries in flight back into their old places; unknown ids are ignored."""
@@ -223,7 +234,8 @@ class OutboxBook:
     def is_busy(self) -> bool:
         """Whether ``tick`` has anything to do."""
         has_history = self.shelf.n_stored or self._parked or self._history.entries
-        return bool(not self.shelf.is_idle or has_history or self._live.has_late)
+        is_writing = not self.shelf.is_idle or (self._has_file and self.losses.has_changed)
+        return bool(is_writing or has_history or self._live.has_late)
 
     def tick(self, now_s: float) -> None:
         """Let time pass: history gets its share, and what has waited too long becomes history."""
@@ -253,7 +265,7 @@ class OutboxBook:
             self._aged_s = now_s
         over_n, over_bytes = self._excess()
         has_stored = self.shelf.n_stored > 0
-        return self.shelf.plan(
+        plan = self.shelf.plan(
             now_s,
             flying=self._flying,
             is_read_wanted=self._is_read_wanted and not is_all,
@@ -262,6 +274,24 @@ class OutboxBook:
             is_aging=is_aging,
             is_all=is_all,
         )
+        return self._with_losses(plan, now_s, is_all=is_all)
+
+    def _with_losses(self, plan: Plan | None, now_s: float, *, is_all: bool) -> Plan | None:
+        """Note what was given up in the commit that deletes it: a crash forgets both or none.
+
+        What was not on the disk is noted within a second.
+        """
+        is_due = is_all or now_s - self._losses_written_s >= _LOSSES_WAIT_S
+        is_going = plan is not None and (plan.settled or plan.deleted)
+        if not self.losses.has_changed or not (is_due or is_going):
+            return plan
+        self._losses_written_s = now_s
+        return msgspec.structs.replace(plan or Plan(), losses=self.losses.take_changed())
+
+    def failed(self, plan: Plan) -> None:
+        """Nothing of the commit of a plan is on the disk."""
+        self.shelf.failed(plan)
+        self.losses.give_back([device for device, _ in plan.losses])
 
     def written(self, plan: Plan, sizes_bytes: list[int]) -> None:
         """The commit of a plan is on the disk."""
@@ -273,13 +303,17 @@ class OutboxBook:
         # Entries that waited for their predecessors to be marked may go now.
         self._wake()
 
-    def dropped(self, n: int, n_old: int, size_bytes: int) -> None:
-        """Chunks on the disk were given up, for room or for their age."""
-        self.shelf.dropped(n + n_old, size_bytes)
-        if n:
-            self._tally.dropped[DropReason.SUPERSEDED] += n
-        if n_old:
-            self._tally.dropped[DropReason.TOO_OLD] += n_old
+    def dropped(
+        self, number: int, n: int, size_bytes: int, fixes: Iterable[FixRange], *, is_old: bool
+    ) -> None:
+        """A chunk on the disk is given up, for its age or for room."""
+        self.shelf.dropped(number, n, size_bytes)
+        # There may be more of that kind than one commit should delete.
+        self._aged_s = None
+        reason = DropReason.TOO_OLD if is_old else DropReason.SUPERSEDED
+        self._tally.dropped[reason] += n
+        for each in fixes:
+            self.losses.add(each, reason)
 
     def loaded(self, entries: list[Entry]) -> None:
         """History has come back from the disk."""
@@ -418,6 +452,7 @@ class OutboxBook:
     def _drop(self, entry: Entry, reason: DropReason) -> None:
         self._forget(entry.id)
         self._tally.dropped[reason] += 1
+        self.losses.note(entry, reason)
         self._when_safe.pop(entry.id, None)
 
     def _hold(self, entry: Entry) -> None:

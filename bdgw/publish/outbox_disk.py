@@ -37,6 +37,11 @@ class Chunk(Protocol):
         ...
 
     @property
+    def n_waiting(self) -> int:
+        """Entries that are not settled."""
+        ...
+
+    @property
     def size_bytes(self) -> int:
         """What it counts against the bound."""
         ...
@@ -92,15 +97,20 @@ class ChunkFile(Protocol):
         chunks: Sequence[tuple[int, bool, int, int, float, bytes]],
         settled: Sequence[tuple[int, int, bytes]],
         deleted: Iterable[int],
+        losses: Iterable[tuple[str, bytes]],
         ran_s: float,
     ) -> list[int]:
         """Write all of it in one commit; the sizes of the new chunks."""
         ...
 
-    def drop_oldest(
+    def oldest(
         self, *, after: int, keep: Collection[int], n: int, size_bytes: int, before_s: float
-    ) -> tuple[int, int, int]:
-        """Delete ordinary chunks, oldest first."""
+    ) -> Sequence[Chunk]:
+        """Ordinary chunks to be given up, oldest first."""
+        ...
+
+    def losses(self) -> Sequence[tuple[str, bytes]]:
+        """The rows of undelivered fixes, by device."""
         ...
 
     def close(self) -> None:

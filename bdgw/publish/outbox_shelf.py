@@ -51,11 +51,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Chunks up to this have been read."""
     read_skip: frozenset[int] | None = None
     """Chunks in which nothing is to be read; None: nothing is read."""
+    losses: Sequence[tuple[str, bytes]] = ()
+    """Rows of undelivered fixes, by device."""
 
     @property
     def is_writing(self) -> bool:
         """Whether there is anything to commit."""
-        return bool(self.drafts or self.settled or self.deleted)
+        return bool(self.drafts or self.settled or self.deleted or self.losses)
 
     @property
     def is_dropping(self) -> bool:
@@ -227,7 +229,7 @@ class Shelf:
             drop_n=drop_n,
             drop_bytes=drop_bytes,
             is_aging=is_aging,
-            keep=frozenset(self._chunks),
+            keep=frozenset(self._chunks).union(each.id for each in drafts),
             after=self._cursor,
             read_skip=skip if is_reading else None,
         )
@@ -277,10 +279,12 @@ class Shelf:
             self._chunks[number].is_in_commit = False
             self._mark(self._chunks[number])
 
-    def dropped(self, n: int, size_bytes: int) -> None:
-        """Chunks of the disk were given up."""
+    def dropped(self, number: int, n: int, size_bytes: int) -> None:
+        """A chunk of which nothing is in memory is given up: it is deleted with the next commit."""
         self.n_stored -= n
         self.size_bytes -= size_bytes
+        chunk = self._chunks[number] = _Chunk(number, 0, 0)
+        self._mark(chunk)
 
     def loaded(
         self, number: int, entries: Sequence[Entry], size_bytes: int, settled: bytes

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from bdgw.hub import DomainEvent, MessageChanged, MessageReceived, SkySeen
 from bdgw.model import Alarm, DeviceFix
 from bdgw.publish import message_payload, payload, topics
-from bdgw.publish.outbox import Entry, Lane, Outbox, Outgoing
+from bdgw.publish.outbox import FIX_SCHEMA, Entry, Lane, Outbox, Outgoing
 
-__all__ = ["FIX_SCHEMA", "PublishingSink"]
+__all__ = ["PublishingSink"]
 
-FIX_SCHEMA = "bdgw/fix/1"
 _FIX_EXPIRY_S = 3600
 """A live fix that no subscriber has fetched by then is history (MQTT 5 message expiry)."""
 

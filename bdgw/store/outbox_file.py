@@ -23,6 +23,8 @@ __all__ = ["OutboxFile", "StoredChunk", "open_outbox"]
 _WAL_BYTES_MAX = 4 * 1024 * 1024
 _CHECKED_PAGES_MAX = 16_384
 """64 MiB: a larger file would take minutes on a slow card; its chunks are checked as they come."""
+_OLDEST_MAX = 64
+"""Chunks: some ten thousand entries, which are read before they are deleted."""
 _ROW_BYTES = 64
 """What a row counts beside its data."""
 _COUNT_UP = """INSERT INTO counter VALUES (?, ?)
@@ -46,6 +48,11 @@ class StoredChunk(NamedTuple):
     def size_bytes(self) -> int:
         """What the chunk counts."""
         return len(self.data) + _ROW_BYTES
+
+    @property
+    def n_waiting(self) -> int:
+        """Entries that are not settled."""
+        return self.n - int.from_bytes(self.settled, "little").bit_count()
 
 
 class Totals(NamedTuple):
@@ -140,11 +147,13 @@ class OutboxFile:
         chunks: Sequence[tuple[int, bool, int, int, float, bytes]],
         settled: Sequence[tuple[int, int, bytes]],
         deleted: Iterable[int],
+        losses: Iterable[tuple[str, bytes]],
         ran_s: float,
     ) -> list[int]:
         """Write all of it in one commit; the sizes of the new chunks in bytes.
 
-        A chunk is (id, is urgent, entries, last entry's id, accepted at, data).
+        A chunk is (id, is urgent, entries, last entry's id, accepted at, data). Losses replace
+        those of the same device; empty ones delete them.
 
         Raises:
             StoreError: none of it is written; the disk is full or fails.
@@ -153,6 +162,11 @@ class OutboxFile:
             connection.executemany("INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?)", chunks)
             connection.executemany("INSERT OR REPLACE INTO settled VALUES (?, ?, ?)", settled)
             connection.executemany("DELETE FROM chunk WHERE id = ?", ((each,) for each in deleted))
+            for device, lost in losses:
+                if lost:
+                    connection.execute("INSERT OR REPLACE INTO loss VALUES (?, ?)", (device, lost))
+                else:
+                    connection.execute("DELETE FROM loss WHERE device = ?", (device,))
             counters: list[tuple[str, float]] = [("ran_s", ran_s)]
             if chunks:
                 counters += [
@@ -162,40 +176,35 @@ class OutboxFile:
             connection.executemany(_COUNT_UP, counters)
         return [len(chunk[5]) + _ROW_BYTES for chunk in chunks]
 
-    def drop_oldest(
+    def oldest(
         self, *, after: int, keep: Collection[int], n: int, size_bytes: int, before_s: float
-    ) -> tuple[int, int, int]:
-        """Delete ordinary chunks, oldest first, until so much is gone; and those that are too old.
+    ) -> list[StoredChunk]:
+        """Give ordinary chunks, oldest first, that hold so much; and those that are too old.
 
-        Chunks up to ``after`` and those in ``keep`` stay. Gives entries dropped for room, entries
-        that were too old, and bytes.
-
-        Raises:
-            StoreError: nothing is deleted; the disk fails.
+        Chunks up to ``after`` and those in ``keep`` are passed over. What is more than one commit
+        should delete comes with the next call.
         """
-        n_dropped = n_old = n_bytes = 0
-        with self._commit() as connection:
-            rows = connection.execute(
-                """SELECT id, chunk.n - coalesce(settled.n, 0), length(data), accepted_s
-                FROM chunk LEFT JOIN settled ON settled.chunk = chunk.id
-                WHERE is_urgent = 0 AND id > ? ORDER BY id""",
-                (after,),
+        found: list[StoredChunk] = []
+        n_left, n_bytes = n, size_bytes
+        with spoken(self.path):
+            rows = self._connection.execute(
+                f"{_NEXT} WHERE is_urgent = 0 AND id > ? ORDER BY id", (after,)
             )
-            doomed = []
-            for chunk, n_left, length, accepted_s in rows:
-                is_old = accepted_s < before_s
-                if not is_old and n_dropped + n_old >= n and n_bytes >= size_bytes:
+            for row in rows:
+                chunk = StoredChunk(*row)
+                is_enough = n_left <= 0 and n_bytes <= 0 and chunk.accepted_s >= before_s
+                if is_enough or len(found) >= _OLDEST_MAX:
                     break
-                if chunk in keep:
-                    continue
-                doomed.append((chunk,))
-                n_bytes += length + _ROW_BYTES
-                if is_old:
-                    n_old += n_left
-                else:
-                    n_dropped += n_left
-            connection.executemany("DELETE FROM chunk WHERE id = ?", doomed)
-        return n_dropped, n_old, n_bytes
+                if chunk.id not in keep:
+                    found.append(chunk)
+                    n_left -= chunk.n_waiting
+                    n_bytes -= chunk.size_bytes
+        return found
+
+    def losses(self) -> list[tuple[str, bytes]]:
+        """The rows of undelivered fixes, by device."""
+        with spoken(self.path):
+            return self._connection.execute("SELECT device, data FROM loss").fetchall()
 
     def shrink(self, n_pages: int) -> None:
         """Give up to so many free pages back to the file system."""

@@ -27,5 +27,10 @@ _FIRST = (
     "CREATE TABLE counter (name TEXT PRIMARY KEY NOT NULL, value NOT NULL) WITHOUT ROWID",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+_LOSSES = (
+    # Fixes that were given up: after a power cut an operator must still see what is to be repaired.
+    "CREATE TABLE loss (device TEXT PRIMARY KEY NOT NULL, data BLOB NOT NULL) WITHOUT ROWID",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _LOSSES)
 """From each version to the next, beginning with an empty file (0). Only ever appended to."""

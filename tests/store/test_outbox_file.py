@@ -23,7 +23,7 @@ def path(tmp_path: Path) -> str:
 
 def write(file: OutboxFile, *numbers: int, is_urgent: bool = False, settled=(), deleted=()):
     chunks = [(n, is_urgent, 8, n * 8, float(n), b"data %d" % n) for n in numbers]
-    return file.apply(chunks=chunks, settled=settled, deleted=deleted, ran_s=1.5)
+    return file.apply(chunks=chunks, settled=settled, deleted=deleted, losses=(), ran_s=1.5)
 
 
 def test_chunks_come_back_in_order_with_what_is_settled(path):
@@ -67,12 +67,37 @@ def test_the_oldest_go_first_and_urgent_ones_never(path):
     write(file, 5, is_urgent=True)
     write(file, settled=[(2, 5, b"\x1f")])
     limits: dict[str, Any] = {"n": 0, "size_bytes": 0, "before_s": 0.0}
-    assert file.drop_oldest(after=0, keep=(), **limits) == (0, 0, 0)
-    assert file.drop_oldest(after=0, keep={1}, **{**limits, "n": 1}) == (3, 0, sizes[1])
-    assert file.drop_oldest(after=0, keep=(), **{**limits, "before_s": 1.5}) == (0, 8, sizes[0])
-    n, n_old, size = file.drop_oldest(after=0, keep=(), **{**limits, "size_bytes": 10**9})
-    assert (n, n_old, size) == (16, 0, sizes[2] + sizes[3])
-    assert [each.id for each in file.urgent()] == [5]
+
+    def oldest(keep: tuple[int, ...] = (), **wanted: Any) -> list[tuple[int, int]]:
+        found = file.oldest(after=0, keep=keep, **{**limits, **wanted})
+        return [(each.id, each.n_waiting) for each in found]
+
+    assert oldest() == []
+    assert oldest(keep=(1,), n=1) == [(2, 3)]
+    assert oldest(keep=(1,), n=4) == [(2, 3), (3, 8)]
+    assert oldest(before_s=1.5) == [(1, 8)]
+    assert oldest(size_bytes=sizes[0] + 1) == [(1, 8), (2, 3)]
+    assert oldest(size_bytes=10**9) == [(1, 8), (2, 3), (3, 8), (4, 8)]
+    file.close()
+
+
+def test_no_more_is_given_up_at_once_than_one_commit_can_bear(path):
+    file = OutboxFile(path)
+    write(file, *range(1, 100))
+    assert [
+        each.id for each in file.oldest(after=0, keep=(), n=10**6, size_bytes=0, before_s=0.0)
+    ] == [*range(1, 65)]
+    file.close()
+
+
+def test_losses_are_replaced_by_device_and_deleted_when_empty(path):
+    file = OutboxFile(path)
+    more: dict[str, Any] = {"chunks": (), "settled": (), "deleted": (), "ran_s": 1.5}
+    file.apply(losses=[("a", b"1"), ("b", b"2")], **more)
+    file.apply(losses=[("a", b"3"), ("b", b"")], **more)
+    file.close()
+    file = OutboxFile(path)
+    assert file.losses() == [("a", b"3")]
     file.close()
 
 
@@ -125,6 +150,9 @@ def test_a_file_of_the_first_version_is_still_read(path):
     file, aside = open_outbox(path)
     assert aside is None
     assert file.totals() == (5, 368, 2, 6, 12.5)
+    assert file.losses() == []
+    file.apply(chunks=(), settled=(), deleted=(), losses=[("a", b"1")], ran_s=13.0)
+    assert file.losses() == [("a", b"1")]
     chunk = file.next(0, ())
     assert chunk is not None
     assert (chunk.id, chunk.n, chunk.settled) == (2, 4, b"\x01")
