@@ -1,7 +1,8 @@
 """All satellites of an epoch at the times when they sent, whatever system they are of.
 
 Which set serves each satellite is decided anew when sets came, and each half minute; two receivers
-of one epoch are so computed with the same sets.
+of one epoch are so computed with the same sets. Epochs follow each other much faster than orbits
+bend: they are read from polynomials (``sky_piece``), and only other times from the sets themselves.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from bdgw.positioning.ephemeris import EphemerisStore, GlonassOrbit, KeplerOrbit
 from bdgw.positioning.glonass import GlonassTable
 from bdgw.positioning.orbit import KeplerTable
 from bdgw.positioning.satellite import N_SYSTEM_SATELLITES, SYSTEMS
+from bdgw.positioning.sky_piece import FAR_M, SkyPiece
 from bdgw.rtcm.lock import FloatArray
 from bdgw.rtcm.observation import SPEED_OF_LIGHT_M_S, BoolArray, IntArray
 
@@ -21,8 +23,6 @@ __all__ = ["Constellation", "SatelliteStates"]
 
 _N_SATELLITES = N_SYSTEM_SATELLITES * len(SYSTEMS)
 _CHOICE_NS = 30_000_000_000
-_PIECE_M = 2e8
-"""No pseudorange of a satellite is that long; what is, or is not positive, is a broken record."""
 
 
 class SatelliteStates(NamedTuple):
@@ -59,9 +59,11 @@ class Constellation:
         self.store = store
         self._chosen_at: int | None = None
         self._version = -1
+        self._piece: SkyPiece | None = None
         self._orbits: dict[int, Orbit] = {}
         self._tables: tuple[KeplerTable, GlonassTable] = (KeplerTable([]), GlonassTable([]))
         self._table_of = np.full(_N_SATELLITES, -1)
+        self._piece_row = np.zeros(_N_SATELLITES, dtype=np.int64)
         self._row_of = np.zeros(_N_SATELLITES, dtype=np.int64)
         self.group_delay_s = np.full((_N_SATELLITES, 2), np.nan)
         """Group delays as broadcast, by satellite."""
@@ -73,11 +75,16 @@ class Constellation:
         """Choose the sets for an instant, unless those at hand still serve."""
         store = self.store
         if (
-            self._version == store.version
-            and self._chosen_at is not None
-            and abs(t_gpst_ns - self._chosen_at) < _CHOICE_NS
+            self._version != store.version
+            or self._chosen_at is None
+            or abs(t_gpst_ns - self._chosen_at) >= _CHOICE_NS
         ):
-            return
+            self._choose(t_gpst_ns)
+        if self._piece is None or not self._piece.is_near(t_gpst_ns):
+            self._piece = SkyPiece(self._tables, t_gpst_ns)
+
+    def _choose(self, t_gpst_ns: int) -> None:
+        store = self.store
         self._version, self._chosen_at = store.version, t_gpst_ns
         chosen: dict[int, Orbit] = {}
         for satellite in store.satellites():
@@ -86,11 +93,12 @@ class Constellation:
                 chosen[satellite] = orbit
         if chosen == self._orbits:
             return
-        self._orbits = chosen
+        self._orbits, self._piece = chosen, None
         kepler = [orbit for orbit in chosen.values() if isinstance(orbit, KeplerOrbit)]
         glonass = [orbit for orbit in chosen.values() if isinstance(orbit, GlonassOrbit)]
         self._tables = (KeplerTable(kepler), GlonassTable(glonass))
         self._table_of[:] = -1
+        self._piece_row[:] = len(chosen)  # a row of a piece that knows nothing
         self.group_delay_s[:] = np.nan
         self.accuracy_m[:] = np.nan
         for number, names in enumerate(
@@ -98,6 +106,7 @@ class Constellation:
         ):
             self._table_of[names] = number
             self._row_of[names] = np.arange(len(names))
+            self._piece_row[names] = np.arange(len(names)) + number * len(kepler)
         for orbit in kepler:
             self.group_delay_s[orbit.satellite, : len(orbit.tgd_s)] = orbit.tgd_s
             self.accuracy_m[orbit.satellite] = orbit.accuracy_m
@@ -111,10 +120,14 @@ class Constellation:
         The time of sending is that of reception less the pseudorange and the satellite's clock
         (IS-GPS-200, clause 20.3.3.3.3.1); the receiver's clock is in both and falls out.
         """
+        piece = self._piece
+        if piece is not None and piece.serves(t_gpst_ns):
+            row = self._piece_row[satellite]
+            return SatelliteStates(satellite, *piece.states(row, t_gpst_ns, pseudorange_m))
         n = len(satellite)
         position, velocity = np.full((n, 3), np.nan), np.full((n, 3), np.nan)
         clock, rate = np.full(n, np.nan), np.full(n, np.nan)
-        is_known = (pseudorange_m > 0.0) & (pseudorange_m < _PIECE_M)
+        is_known = (pseudorange_m > 0.0) & (pseudorange_m < FAR_M)
         table_of = self._table_of[satellite]
         tables: tuple[KeplerTable | GlonassTable, ...] = self._tables
         for number, table in enumerate(tables):

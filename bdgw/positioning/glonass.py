@@ -23,6 +23,7 @@ _J2 = 1.0826257e-3
 _A_M = 6_378_136.0
 _OMEGA = 7.292115e-5
 _STEP_S = 60.0
+_PIECES_MAX = 16
 
 
 class GlonassTable:
@@ -35,8 +36,12 @@ class GlonassTable:
         self._pull = np.array([o.acceleration_m_s2 for o in orbits]).reshape(n, 3)
         self._minus_tau = np.array([o.minus_tau_s for o in orbits])
         self._gamma = np.array([o.gamma for o in orbits])
-        self._kept: dict[tuple[int, int], FloatArray] = {}
-        self._pieces: dict[tuple[int, float], FloatArray] = {}
+        self._kept: dict[int, FloatArray] = {0: self._start}
+        self._pieces: dict[int, FloatArray] = {}
+
+    def __len__(self) -> int:
+        """Count the sets."""
+        return len(self._toe_ns)
 
     def clock_s(self, row: IntArray, t_gpst_ns: IntArray) -> FloatArray:
         """Give the offset of the clocks."""
@@ -50,9 +55,10 @@ class GlonassTable:
         """Give position, velocity, clock offset and its rate; as ``KeplerTable.state`` does."""
         t = (t_gpst_ns - self._toe_ns[row]) * 1e-9 - minus_s
         steps = np.floor(t / _STEP_S)
-        pieces = np.array(
-            [self._piece(r, k) for r, k in zip(row.tolist(), steps.tolist(), strict=True)]
-        ).reshape(len(row), 6, 3)
+        pieces = np.empty((len(row), 6, 3))
+        for step in sorted(set(steps.tolist())):
+            at = (steps == step).nonzero()[0]
+            pieces[at] = self._piece(round(step))[row[at]]
         u = (t / _STEP_S - steps)[:, None]
         c0, c1, c2, c3, c4, c5 = pieces.transpose(1, 0, 2)
         position = c0 + u * (c1 + u * (c2 + u * (c3 + u * (c4 + u * c5))))
@@ -60,36 +66,39 @@ class GlonassTable:
         clock = self._minus_tau[row] + self._gamma[row] * t
         return position, velocity / _STEP_S, clock, self._gamma[row].copy()
 
-    def _piece(self, row: int, step: float) -> FloatArray:
-        """Give the polynomial (6, 3) of a step, which meets both ends to the acceleration."""
-        known = self._pieces.get((row, step))
+    def _piece(self, step: int) -> FloatArray:
+        """Give the polynomials (n, 6, 3) of a step, which meet both ends to the acceleration."""
+        known = self._pieces.get(step)
         if known is None:
-            ends = np.stack((self._at_step(row, round(step)), self._at_step(row, round(step) + 1)))
-            rates = _rate(ends, self._pull[[row, row]])
-            (p0, p1), (v0, v1) = ends[:, :3], ends[:, 3:] * _STEP_S
-            a0, a1 = rates[:, 3:] * _STEP_S**2
+            begin, end = self._at_step(step), self._at_step(step + 1)
+            p0, v0, a0 = _scaled(begin, _rate(begin, self._pull))
+            p1, v1, a1 = _scaled(end, _rate(end, self._pull))
             dp, dv, da = p1 - p0 - v0 - a0 / 2.0, v1 - v0 - a0, a1 - a0
             c3, c4 = 10.0 * dp - 4.0 * dv + da / 2.0, -15.0 * dp + 7.0 * dv - da
-            known = np.stack((p0, v0, a0 / 2.0, c3, c4, 6.0 * dp - 3.0 * dv + da / 2.0))
-            self._pieces[row, step] = known
+            known = np.stack((p0, v0, a0 / 2.0, c3, c4, 6.0 * dp - 3.0 * dv + da / 2.0), axis=1)
+            while len(self._pieces) >= _PIECES_MAX:
+                del self._pieces[next(iter(self._pieces))]
+            self._pieces[step] = known
         return known
 
-    def _at_step(self, row: int, step: int) -> FloatArray:
-        """Give the state a whole number of steps away, integrated from the nearest known one."""
-        state: FloatArray = self._start[row]
-        one = 1 if step > 0 else -1
+    def _at_step(self, step: int) -> FloatArray:
+        """Give the states (n, 6) a whole number of steps away, each from its own time."""
+        state, one = self._start, 1 if step > 0 else -1
         for k in range(one, step + one, one) if step else ():
-            later = self._kept.get((row, k))
+            later = self._kept.get(k)
             if later is None:
-                begin, pull = state[None, :], self._pull[row][None, :]
-                later = _advance(begin, pull, np.array([[one * _STEP_S]]))[0]
-                self._kept[row, k] = later
+                later = self._kept[k] = _advance(state, self._pull, one * _STEP_S)
             state = later
         return state
 
 
-def _advance(state: FloatArray, pull: FloatArray, step_s: FloatArray) -> FloatArray:
-    """Take one step of Runge-Kutta; ``state`` is (n, 6), ``step_s`` (n, 1)."""
+def _scaled(state: FloatArray, rate: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Give position, velocity and acceleration in metres and steps."""
+    return state[:, :3], state[:, 3:] * _STEP_S, rate[:, 3:] * _STEP_S**2
+
+
+def _advance(state: FloatArray, pull: FloatArray, step_s: float) -> FloatArray:
+    """Take one step of Runge-Kutta; ``state`` is (n, 6)."""
     k1 = _rate(state, pull)
     k2 = _rate(state + k1 * (step_s / 2.0), pull)
     k3 = _rate(state + k2 * (step_s / 2.0), pull)

@@ -81,6 +81,10 @@ class KeplerTable:
         self._geo = np.flatnonzero(is_geo)
         self._turn = turn
 
+    def __len__(self) -> int:
+        """Count the sets."""
+        return len(self._toe_ns)
+
     def clock_s(self, row: IntArray, t_gpst_ns: IntArray) -> FloatArray:
         """Give the offset of the clocks without relativity, which is good to 1e-7 s of time."""
         t = (t_gpst_ns - self._toc_ns[row]) * 1e-9
