@@ -1,6 +1,6 @@
 """What the atmosphere adds to a range: Klobuchar in the GPS and the BeiDou form, Saastamoinen.
 
-All angles in radians, all columns of shape (n,). Sources: IS-GPS-200, clause 20.3.3.5.2.5;
+All angles in radians, all columns of shape (n,); place and time are of all, or of each. Sources: IS-GPS-200, clause 20.3.3.5.2.5;
 BDS-SIS-ICD-B1I-3.0, clause 5.2.4.7; Saastamoinen (1972), Geophysical Monograph 15, with the
 standard atmosphere.
 """
@@ -32,16 +32,17 @@ class Klobuchar(NamedTuple):
 
 def klobuchar_gps_m(
     model: Klobuchar,
-    lat_rad: float,
-    lon_rad: float,
+    lat_rad: float | FloatArray,
+    lon_rad: float | FloatArray,
     azimuth_rad: FloatArray,
     elevation_rad: FloatArray,
-    tow_s: float,
+    tow_s: float | FloatArray,
 ) -> FloatArray:
     """Give the delay on L1 in metres; scale to another carrier by (f_L1/f)^2."""
     e = elevation_rad / math.pi
     psi = 0.0137 / (e + 0.11) - 0.022
-    phi = np.clip(lat_rad / math.pi + psi * np.cos(azimuth_rad), -0.416, 0.416)
+    phi = lat_rad / math.pi + psi * np.cos(azimuth_rad)
+    phi = np.minimum(np.maximum(phi, -0.416), 0.416)
     lam = lon_rad / math.pi + psi * np.sin(azimuth_rad) / np.cos(phi * math.pi)
     magnetic = phi + 0.064 * np.cos((lam - 1.617) * math.pi)
     t = (43_200.0 * lam + tow_s) % _DAY_S
@@ -55,23 +56,23 @@ def klobuchar_gps_m(
 
 def klobuchar_bds_m(
     model: Klobuchar,
-    lat_rad: float,
-    lon_rad: float,
+    lat_rad: float | FloatArray,
+    lon_rad: float | FloatArray,
     azimuth_rad: FloatArray,
     elevation_rad: FloatArray,
-    sow_s: float,
+    sow_s: float | FloatArray,
 ) -> FloatArray:
     """Give the delay on B1I in metres, by BDT seconds of the week; scale by (f_B1I/f)^2."""
     squeeze = _BDS_RADIUS_KM / (_BDS_RADIUS_KM + _BDS_SHELL_KM) * np.cos(elevation_rad)
     psi = math.pi / 2.0 - elevation_rad - np.arcsin(squeeze)
     phi = np.arcsin(
-        math.sin(lat_rad) * np.cos(psi) + math.cos(lat_rad) * np.sin(psi) * np.cos(azimuth_rad)
+        np.sin(lat_rad) * np.cos(psi) + np.cos(lat_rad) * np.sin(psi) * np.cos(azimuth_rad)
     )
     lam = lon_rad + np.arcsin(np.sin(psi) * np.sin(azimuth_rad) / np.cos(phi))
     away = np.abs(phi / math.pi)
     t = (sow_s + lam * 43_200.0 / math.pi) % _DAY_S
     amplitude = np.maximum(_cubic(model.alpha, away), 0.0)
-    period = np.clip(_cubic(model.beta, away), 72_000.0, 172_800.0)
+    period = np.minimum(np.maximum(_cubic(model.beta, away), 72_000.0), 172_800.0)
     from_noon = t - _NOON_S
     day = amplitude * np.cos(2.0 * math.pi * from_noon / period)
     vertical = _NIGHT_S + np.where(np.abs(from_noon) < period / 4.0, day, 0.0)

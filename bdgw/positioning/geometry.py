@@ -65,17 +65,16 @@ def view_from(place: Place, satellite_m: FloatArray) -> View:
     The range has the turn of the Earth while the signal travels (Sagnac):
     omega (x_s y_r - y_s x_r) / c, IS-GPS-200, clause 20.3.3.4.3.3.2.
     """
-    ecef_m = place.ecef_m
-    away = satellite_m - ecef_m
+    x_m, y_m, _ = place.ecef_m.tolist()
+    away = satellite_m - place.ecef_m
     plain_m = np.sqrt(np.einsum("ij,ij->i", away, away))
     direction = away / plain_m[:, None]
-    sagnac_m = (satellite_m[:, 0] * ecef_m[1] - satellite_m[:, 1] * ecef_m[0]) * (
-        EARTH_OMEGA_RAD_S / SPEED_OF_LIGHT_M_S
-    )
-    enu = direction @ place.to_enu.T
+    turn = EARTH_OMEGA_RAD_S / SPEED_OF_LIGHT_M_S
+    sagnac_m = satellite_m[:, 0] * (y_m * turn) - satellite_m[:, 1] * (x_m * turn)
+    east, north, up = place.to_enu @ direction.T
     return View(
         plain_m + sagnac_m,
         direction,
-        np.arctan2(enu[:, 0], enu[:, 1]),
-        np.arcsin(np.clip(enu[:, 2], -1.0, 1.0)),
+        np.arctan2(east, north),
+        np.arcsin(np.minimum(np.maximum(up, -1.0), 1.0)),
     )

@@ -11,9 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from bdgw.positioning.atmosphere import Klobuchar, klobuchar_bds_m, klobuchar_gps_m
-from bdgw.positioning.geometry import Place
 from bdgw.rtcm.lock import FloatArray
-from bdgw.rtcm.observation import BoolArray
+from bdgw.rtcm.observation import BoolArray, IntArray
 
 __all__ = ["L1_HZ", "Ionosphere", "delay_on_l1_m"]
 
@@ -32,21 +31,24 @@ class Ionosphere(NamedTuple):
 
 def delay_on_l1_m(
     ionosphere: Ionosphere,
-    place: Place,
+    lat_rad: float | FloatArray,
+    lon_rad: float | FloatArray,
     azimuth_rad: FloatArray,
     elevation_rad: FloatArray,
-    t_gpst_ns: int,
+    t_gpst_ns: int | IntArray,
     is_bds: BoolArray,
 ) -> tuple[FloatArray, bool]:
-    """Give the delay of each satellite in metres, and whether any model is known (else 0)."""
-    lat, lon = place.lat_rad, place.lon_rad
+    """Give the delay of each satellite in metres, and whether any model is known (else 0).
+
+    ``lat_rad`` and ``lon_rad`` of the receiver and the time are of all, or of each.
+    """
     found = np.zeros(len(azimuth_rad))
     if ionosphere.gps is not None:
         tow_s = (t_gpst_ns % _WEEK_NS) * 1e-9
-        found = klobuchar_gps_m(ionosphere.gps, lat, lon, azimuth_rad, elevation_rad, tow_s)
+        found = klobuchar_gps_m(ionosphere.gps, lat_rad, lon_rad, azimuth_rad, elevation_rad, tow_s)
     if ionosphere.bds is not None:
         sow_s = ((t_gpst_ns - _BDT_NS) % _WEEK_NS) * 1e-9
-        on_b1i = klobuchar_bds_m(ionosphere.bds, lat, lon, azimuth_rad, elevation_rad, sow_s)
+        on_b1i = klobuchar_bds_m(ionosphere.bds, lat_rad, lon_rad, azimuth_rad, elevation_rad, sow_s)
         of_bds = on_b1i * _B1I_TO_L1
         found = of_bds if ionosphere.gps is None else np.where(is_bds, of_bds, found)
     return found, ionosphere != (None, None)

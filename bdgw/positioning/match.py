@@ -13,9 +13,13 @@ def common(first: IntArray, second: IntArray) -> tuple[IntArray, IntArray]:
     """Give the places of common keys in both; both are sorted and have no key twice."""
     if not len(second):
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    at = np.searchsorted(second, first)
+    if len(first) == len(second) and (first == second).all():
+        # As most epochs follow each other.
+        found = np.arange(len(first))
+        return found, found
+    at = second.searchsorted(first)
     at[at == len(second)] = 0
-    found = np.flatnonzero(second[at] == first)
+    found = (second[at] == first).nonzero()[0]
     return found, at[found]
 
 

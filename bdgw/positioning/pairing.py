@@ -124,69 +124,62 @@ def pair(
     # The pairs are sorted by satellite.
     begins = np.ones(len(satellite), dtype=np.bool_)
     begins[1:] = satellite[1:] != satellite[:-1]
-    first, index = np.flatnonzero(begins), np.cumsum(begins) - 1
+    first, index = begins.nonzero()[0], begins.cumsum() - 1
     names = satellite[first]
     n = len(names)
-    t_ns = np.concatenate((np.full(n, rover.t_gpst_ns), np.full(n, base.t_gpst_ns)))
+    t_ns = np.array([rover.t_gpst_ns, base.t_gpst_ns]).repeat(n)
     travelled_m = np.concatenate(
         (rover.pseudorange_m[at_rover[first]], base.pseudorange_m[at_base[first]])
     )
     states = constellation.states(t_ns, np.concatenate((names, names)), travelled_m)
     here = view_from(rover_place, states.position_m[:n])
     there = view_from(base_place, states.position_m[n:])
-    known = np.isfinite(here.range_m) & np.isfinite(there.range_m)
-    is_up = known & (here.elevation_rad >= mask_rad) & (there.elevation_rad >= mask_rad / 2.0)
+    # An unknown satellite has no elevation, and no comparison holds.
+    is_up = (here.elevation_rad >= mask_rad) & (there.elevation_rad >= mask_rad / 2.0)
     here_m = here.range_m - SPEED_OF_LIGHT_M_S * states.clock_s[:n]
     here_m += saastamoinen_m(rover_place.lat_rad, rover_place.height_m, here.elevation_rad)
     there_m = there.range_m - SPEED_OF_LIGHT_M_S * states.clock_s[n:]
     there_m += saastamoinen_m(base_place.lat_rad, base_place.height_m, there.elevation_rad)
-    keep = is_up[index]
-    if not keep.all():
+    rate_m_s = satellite_rate_m_s(rover_place, states.head(n), here)
+    bent_m, base_bent_m = _bent(
+        ionosphere, (rover_place, base_place), (here, there), t_ns, names // N_SYSTEM_SATELLITES
+    )
+    if not is_up.all():
+        keep = is_up[index]
         at_rover, at_base, index = at_rover[keep], at_base[keep], index[keep]
         satellite = satellite[keep]
-    band = rover.signal[at_rover] // 26
+    signal, base_signal = rover.signal[at_rover], base.signal[at_base]
+    band = signal // 26
     wavelength_m = SPEED_OF_LIGHT_M_S / rover.frequency_hz[at_rover]
     system = satellite // N_SYSTEM_SATELLITES
-    group = (system * 2 + (_IS_BDS_TWO[satellite])) * _BANDS + band
-    is_bds = names // N_SYSTEM_SATELLITES == BDS
-    ion_m = []
-    for place, view, t_gpst_ns in (
-        (rover_place, here, rover.t_gpst_ns),
-        (base_place, there, base.t_gpst_ns),
-    ):
-        up = np.maximum(np.nan_to_num(view.elevation_rad), 0.05)
-        delay_m, _ = delay_on_l1_m(
-            ionosphere, place, np.nan_to_num(view.azimuth_rad), up, t_gpst_ns, is_bds
-        )
-        ion_m.append(delay_m)
     gamma = (wavelength_m * (L1_HZ / SPEED_OF_LIGHT_M_S)) ** 2
     off_m = (here_m - there_m)[index]
-    bent_m = (ion_m[0] - ion_m[1])[index] * gamma
-    cycles = rover.phase_cycles[at_rover] - base.phase_cycles[at_base]
+    bent_m = (bent_m - base_bent_m)[index] * gamma
+    base_cycles = base.phase_cycles[at_base]
+    cycles = rover.phase_cycles[at_rover] - base_cycles
+    base_phase_m = base_cycles * wavelength_m - there_m[index] + base_bent_m[index] * gamma
+    strength = np.concatenate((rover.cn0_dbhz[at_rover], base.cn0_dbhz[at_base]))
+    noise_m2 = strength_noise_m2(strength)
     pairs = Pairs(
         key=satellite * _BANDS + band,
         satellite=satellite,
-        group=group,
+        group=(system * 2 + _IS_BDS_TWO[satellite]) * _BANDS + band,
         wavelength_m=wavelength_m,
         code_m=rover.pseudorange_m[at_rover] - base.pseudorange_m[at_base] - off_m - bent_m,
         phase_m=cycles * wavelength_m - off_m + bent_m,
         design=-here.direction[index],
         elevation_rad=here.elevation_rad[index],
-        signals=rover.signal[at_rover] * 512 + base.signal[at_base],
+        signals=signal * 512 + base_signal,
         lock_s=rover.lock_s[at_rover],
         base_lock_s=base.lock_s[at_base],
         has_slipped=rover.has_slipped[at_rover],
         base_slipped=base.has_slipped[at_base],
         is_half_cycle=rover.is_half_cycle[at_rover] | base.is_half_cycle[at_base],
         is_glonass=system == GLONASS,
-        base_phase_m=base.phase_cycles[at_base] * wavelength_m
-        - there_m[index]
-        + ion_m[1][index] * gamma,
-        noise_m2=strength_noise_m2(rover.cn0_dbhz[at_rover])
-        + strength_noise_m2(base.cn0_dbhz[at_base]),
+        base_phase_m=base_phase_m,
+        noise_m2=noise_m2[: len(at_rover)] + noise_m2[len(at_rover) :],
         base_ns=np.full(len(at_base), base.t_gpst_ns),
-        rate_m_s=-rover.doppler_hz[at_rover] * wavelength_m
-        - satellite_rate_m_s(rover_place, states.head(n), here)[index],
+        rate_m_s=-rover.doppler_hz[at_rover] * wavelength_m - rate_m_s[index],
     )
     if antennas is None:
         return pairs
@@ -214,6 +207,30 @@ def _to_reference_points(pairs: Pairs, antennas: AntennaPair, here: View, there:
     return corrected if is_known.all() else corrected.taken(is_known)
 
 
+def _bent(
+    ionosphere: Ionosphere,
+    places: tuple[Place, Place],
+    views: tuple[View, View],
+    t_gpst_ns: IntArray,
+    system: IntArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Give the ionosphere's delay on L1 of each satellite at both ends, in one go."""
+    n = len(system)
+    if ionosphere == (None, None):
+        return np.zeros(n), np.zeros(n)
+    here, there = views
+    delay_m, _ = delay_on_l1_m(
+        ionosphere,
+        np.array([place.lat_rad for place in places]).repeat(n),
+        np.array([place.lon_rad for place in places]).repeat(n),
+        np.concatenate((here.azimuth_rad, there.azimuth_rad)),
+        np.maximum(np.concatenate((here.elevation_rad, there.elevation_rad)), 0.05),
+        t_gpst_ns,
+        np.concatenate((system, system)) == BDS,
+    )
+    return delay_m[:n], delay_m[n:]
+
+
 def _common(rover: ObservationEpoch, base: ObservationEpoch) -> tuple[IntArray, IntArray]:
     """Find the carriers that both ends have; one signal each, by the same order of preference."""
     ours, theirs = cells_once(rover, _usable(rover)), cells_once(base, _usable(base))
@@ -224,7 +241,7 @@ def _common(rover: ObservationEpoch, base: ObservationEpoch) -> tuple[IntArray, 
     i, j = ours[i], theirs[j]
     # GLONASS: both must mean the same channel.
     same = rover.frequency_hz[i] == base.frequency_hz[j]
-    return i[same], j[same]
+    return (i, j) if same.all() else (i[same], j[same])
 
 
 def _usable(epoch: ObservationEpoch) -> BoolArray:

@@ -23,6 +23,7 @@ from bdgw.positioning.observation import ObservationEpoch
 from bdgw.positioning.satellite import (
     BDS,
     GLONASS,
+    N_SIGNALS,
     N_SYSTEM_SATELLITES,
     band_of,
     is_bds_geo,
@@ -76,6 +77,9 @@ class SinglePoint(NamedTuple):
 _PRIORITY = "CPWYMNIQDXLSABZEV"
 _RANK = np.full(26, 20)
 _RANK[[ord(c) - ord("A") for c in _PRIORITY]] = np.arange(len(_PRIORITY))
+_BANDS, _RANKS = 32, 32
+_BAND = band_of(np.arange(N_SIGNALS))
+_RANK_OF_SIGNAL = _RANK[np.arange(N_SIGNALS) % 26]
 
 
 def cells_once(epoch: ObservationEpoch, mask: BoolArray) -> IntArray:
@@ -83,10 +87,11 @@ def cells_once(epoch: ObservationEpoch, mask: BoolArray) -> IntArray:
 
     Of several signals on one carrier the one that most receivers track counts.
     """
-    at = np.flatnonzero(mask)
-    signal = epoch.signal[at]
-    carrier = epoch.satellite[at] * 16 + band_of(signal)
-    order = np.lexsort((_RANK[signal % 26], carrier))
+    at = mask.nonzero()[0]
+    carrier = epoch.satellite[at] * _BANDS + _BAND[epoch.signal[at]]
+    # Carrier and rank in one number: one sort, whose order nothing else decides.
+    ranked = carrier * _RANKS + _RANK_OF_SIGNAL[epoch.signal[at]]
+    order = ranked.argsort(kind="stable")
     carrier = carrier[order]
     is_first = np.ones(len(order), dtype=np.bool_)
     is_first[1:] = carrier[1:] != carrier[:-1]
@@ -240,7 +245,9 @@ def _models(
     elevation = np.maximum(view.elevation_rad[at], 0.05)
     azimuth = view.azimuth_rad[at]
     is_bds = system[at] == BDS
-    ion_m, is_known = delay_on_l1_m(ionosphere, place, azimuth, elevation, cells.t_gpst_ns, is_bds)
+    ion_m, is_known = delay_on_l1_m(
+        ionosphere, place.lat_rad, place.lon_rad, azimuth, elevation, cells.t_gpst_ns, is_bds
+    )
     sigma_m = 0.5 * ion_m if is_known else np.full(len(at), _UNKNOWN_ION_M)
     code_m = options.code_m * np.sqrt(1.0 + 1.0 / np.sin(elevation) ** 2)
     # By strength or elevation, whichever is worse, as with the phases of a pair.
