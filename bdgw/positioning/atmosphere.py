@@ -1,8 +1,8 @@
 """What the atmosphere adds to a range: Klobuchar in the GPS and the BeiDou form, Saastamoinen.
 
-All angles in radians, all columns of shape (n,); place and time are of all, or of each. Sources: IS-GPS-200, clause 20.3.3.5.2.5;
-BDS-SIS-ICD-B1I-3.0, clause 5.2.4.7; Saastamoinen (1972), Geophysical Monograph 15, with the
-standard atmosphere.
+All angles in radians, all columns of shape (n,); place and time are of all, or of each. Sources:
+IS-GPS-200, clause 20.3.3.5.2.5; BDS-SIS-ICD-B1I-3.0, clause 5.2.4.7; Saastamoinen (1972),
+Geophysical Monograph 15, with the standard atmosphere.
 """
 
 from __future__ import annotations

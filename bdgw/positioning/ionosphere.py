@@ -44,11 +44,17 @@ def delay_on_l1_m(
     """
     found = np.zeros(len(azimuth_rad))
     if ionosphere.gps is not None:
-        tow_s = (t_gpst_ns % _WEEK_NS) * 1e-9
+        tow_s = _of_week_s(t_gpst_ns)
         found = klobuchar_gps_m(ionosphere.gps, lat_rad, lon_rad, azimuth_rad, elevation_rad, tow_s)
     if ionosphere.bds is not None:
-        sow_s = ((t_gpst_ns - _BDT_NS) % _WEEK_NS) * 1e-9
-        on_b1i = klobuchar_bds_m(ionosphere.bds, lat_rad, lon_rad, azimuth_rad, elevation_rad, sow_s)
+        sow_s = _of_week_s(t_gpst_ns - _BDT_NS)
+        on_b1i = klobuchar_bds_m(
+            ionosphere.bds, lat_rad, lon_rad, azimuth_rad, elevation_rad, sow_s
+        )
         of_bds = on_b1i * _B1I_TO_L1
         found = of_bds if ionosphere.gps is None else np.where(is_bds, of_bds, found)
     return found, ionosphere != (None, None)
+
+
+def _of_week_s(t_ns: int | IntArray) -> FloatArray:
+    return np.asarray(t_ns % _WEEK_NS, dtype=np.float64) * 1e-9
