@@ -36,6 +36,7 @@ from bdgw.health_teller import HealthTeller
 from bdgw.hostclock import HostClock
 from bdgw.hub import Hub
 from bdgw.intake import Intake
+from bdgw.latest import renew_latest
 from bdgw.messaging import MessageExchange
 from bdgw.model import Alarm, ConnectionState, DeviceState, DeviceStatus
 from bdgw.ntrip.gate import AccountGate
@@ -187,6 +188,9 @@ class Gateway:
             solving=self.solving,
             messages=self._messages,
         )
+        self._has_connected = asyncio.Event()
+        self._is_outbox_new = False
+        """What had waited is not known any more."""
         self.broker_url: str | None = None
         self.api_url: str | None = None
         self.status: GatewayStatus | None = None
@@ -220,6 +224,7 @@ class Gateway:
                 sources = [
                     group.create_task(self._augmentation.run(), name="augmentation"),
                     group.create_task(self._run_repair(), name="repair"),
+                    group.create_task(self._renew_latest(), name="latest"),
                     group.create_task(self.solving.run(), name="solving"),
                 ]
                 if self._messages is not None:
@@ -274,6 +279,7 @@ class Gateway:
         self._outbox.open(file)
         stack.push_async_callback(self._outbox.close)
         if damaged is not None:
+            self._is_outbox_new = True
             text = f"the outbox was damaged, and is now {damaged}; what waited in it is not sent"
             self._alarm("outbox_damaged", text)
 
@@ -349,6 +355,17 @@ class Gateway:
             losses=self._outbox.losses,
         )
 
+    async def _renew_latest(self) -> None:
+        waiting = self._outbox.snapshot(now_s=self._clock.monotonic_s()).restored
+        if self._history is not None and (waiting or self._is_outbox_new):
+            await renew_latest(
+                self.intake.records,
+                is_connected=self._has_connected,
+                newest=self._history.newest,
+                has_spoken=lambda device: self.intake.records[device].seq > 0,
+                send=self._sink.offer,
+            )
+
     async def _run_repair(self) -> None:
         if self._repair is not None:
             await self._repair.run()
@@ -418,6 +435,8 @@ class Gateway:
         self._hub.publish(Alarm(kind=kind, device=None, text=text, t_utc_ns=self._clock.utc_ns()))
 
     def _on_publisher(self, event: ConnectionState | Alarm) -> None:
+        if isinstance(event, ConnectionState) and event.is_connected:
+            self._has_connected.set()
         self._hub.publish(event)
         self._health.changed()
 

@@ -184,6 +184,14 @@ class History(Protocol):
         """
         ...
 
+    async def newest(self, device: str) -> DeviceFix | None:
+        """The fix that was kept last, of whatever start of the gateway.
+
+        Raises:
+            HistoryError: it cannot be read.
+        """
+        ...
+
     async def numbered(
         self, device: str, boot: str, wanted: SeqRange, *, limit: int
     ) -> tuple[DeviceFix, ...]:

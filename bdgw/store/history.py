@@ -238,6 +238,10 @@ class StoredHistory:
         """For each start, oldest first, which numbers are missing."""
         return await self._ask(lambda: self._reader.gaps(device, limit=limit))
 
+    async def newest(self, device: str) -> DeviceFix | None:
+        """The fix that was kept last."""
+        return await self._ask(lambda: self._reader.newest(device))
+
     async def numbered(
         self, device: str, boot: str, wanted: SeqRange, *, limit: int
     ) -> tuple[DeviceFix, ...]:

@@ -92,6 +92,10 @@ class HistoryReader(Protocol):
         """What is missing, for each start."""
         ...
 
+    def newest(self, device: str) -> DeviceFix | None:
+        """The fix that was kept last."""
+        ...
+
     def numbered(
         self, device: str, boot: str, wanted: SeqRange, *, limit: int
     ) -> tuple[DeviceFix, ...]:

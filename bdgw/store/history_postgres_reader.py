@@ -114,6 +114,25 @@ class PostgresHistoryReader:
                 )
             return found
 
+    def newest(self, device: str) -> DeviceFix | None:
+        """The fix that was kept last."""
+        with self._asking() as connection:
+            streams = connection.execute(
+                "SELECT id, boot FROM bdgw.stream WHERE gateway = %s AND device = %s"
+                " ORDER BY id DESC",
+                (self._gateway, device),
+            ).fetchall()
+            for stream, boot in streams:
+                row = connection.execute(
+                    f"""SELECT {_COLUMNS} FROM bdgw.fix
+                        JOIN bdgw.context ON context.id = fix.context
+                        WHERE stream = %s ORDER BY seq DESC LIMIT 1""",  # noqa: S608 - our columns
+                    (stream,),
+                ).fetchone()
+                if row is not None:
+                    return fix_of(device, boot, row[0], row[1:])
+            return None
+
     def numbered(
         self, device: str, boot: str, wanted: SeqRange, *, limit: int
     ) -> tuple[DeviceFix, ...]:

@@ -39,6 +39,10 @@ _NUMBERED = f"""SELECT context.value, {_COLUMNS} FROM fix CROSS JOIN context
     WHERE stream = ? AND seq BETWEEN ? AND ? AND context.id = fix.context
     ORDER BY seq LIMIT ?"""  # noqa: S608 - our columns
 
+_NEWEST = f"""SELECT context.value, {_COLUMNS} FROM fix CROSS JOIN context
+    WHERE stream = ? AND context.id = fix.context
+    ORDER BY seq DESC LIMIT 1"""  # noqa: S608 - our columns
+
 
 class HistoryFileReader:
     """A ``HistoryReader`` over a connection of its own, which it opens when it is first used."""
@@ -102,6 +106,19 @@ class HistoryFileReader:
             ).fetchall()
             found = (_boot_gaps(connection, stream, boot, limit) for stream, boot in streams)
             return [gaps for gaps in found if gaps is not None]
+
+    def newest(self, device: str) -> DeviceFix | None:
+        """The fix that was kept last."""
+        connection = self._connection()
+        with spoken(self._path):
+            streams = connection.execute(
+                "SELECT id, boot FROM stream WHERE device = ? ORDER BY id DESC", (device,)
+            )
+            for stream, boot in streams:
+                row = connection.execute(_NEWEST, (stream,)).fetchone()
+                if row is not None:
+                    return fix_of(device, boot, row[0], row[1:])
+            return None
 
     def numbered(
         self, device: str, boot: str, wanted: SeqRange, *, limit: int

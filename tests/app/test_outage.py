@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from bdgw import plan
+from bdgw import latest, plan
 from bdgw.publish import embedded
 from bdgw.publish.mqtt_settings import MqttSettings
 from tests.app.rig import Running, device, head, running, schema
@@ -104,6 +104,54 @@ async def test_an_outage_and_a_restart_of_the_gateway_within_it(tmp_path, termin
 async def speak_one_more(run: Running, port: Terminal) -> None:
     port.say(epoch(59))
     await run.device_is("a", lambda d: d["fixes"] == 21)
+
+
+async def test_the_latest_of_a_device_that_died_in_the_outage(tmp_path, terminal, monkeypatch):
+    """Known since before; then an outage in which it says its last, and a new start within it."""
+    require_mosquitto()
+    monkeypatch.setattr(latest, "_GRACE_S", 0.3)
+    saved = "persistence true\nautosave_interval 1\nautosave_on_changes true"
+    broker = Mosquitto(tmp_path, saved, f"persistence_location {tmp_path}/")
+    text = head(tmp_path, f'url = "{broker.url}"') + device("a", terminal.url) + BRISK
+    await broker.start()
+    async with running(text) as run:
+        await run.device_is("a", lambda d: d["status"] == "waiting")
+        await speak(run, terminal, 0, 3)
+        await run.status_is(lambda s: s["mqtt"]["is_connected"] and s["outbox"]["depth"] == 0)
+        broker.kill()
+        terminal.say(b"".join(epoch(second) for second in range(3, 20)))
+        await run.device_is("a", lambda d: d["fixes"] == 20)
+        first_boot = (await run.status())["boot"]
+        await run.status_is(lambda s: s["outbox"]["unsafe"] == 0 and s["outbox"]["history"] >= 16)
+    await broker.start()
+    kept = Subscriber(broker.port, LIVE)
+    await until(kept.messages, "what was retained before")
+    assert fixes(kept, LIVE)[0]["seq"] == 2
+    kept.close()
+    with contextlib.closing(Subscriber(broker.port, f"{ROOT}/dev/a/#")) as seen:
+        assert seen.is_subscribed.wait(10)
+        async with running(text) as run:
+            await until(lambda: len(fixes(seen, LIVE)) == 2, "the newest, live")
+            await run.status_is(lambda s: s["outbox"]["depth"] == 0)
+        assert [each["seq"] for each in fixes(seen, HISTORY)] == list(range(3, 20))
+        again = fixes(seen, LIVE)[1]
+        assert (again["boot"], again["seq"]) == (first_boot, 19)
+        assert "historical" not in again
+    with contextlib.closing(Subscriber(broker.port, LIVE)) as late:
+        await until(late.messages, "what is retained now")
+        assert [each.retain for each in late.messages()] == [True]
+        assert fixes(late, LIVE)[0]["seq"] == 19
+    # Nothing waits any more: another start says nothing again.
+    with contextlib.closing(Subscriber(broker.port, f"{ROOT}/#")) as seen:
+        assert seen.is_subscribed.wait(10)
+        async with running(text) as run:
+            await run.status_is(lambda s: s["mqtt"]["is_connected"])
+            assert run.gateway._outbox.snapshot(now_s=0.0).restored == 0
+            speak_now = epoch(25) + epoch(26)
+            terminal.say(speak_now)
+            await until(lambda: len(fixes(seen, LIVE)) >= 2, "a live one")
+        assert [each["seq"] for each in fixes(seen, LIVE)][:2] == [19, 0]
+    broker.kill()
 
 
 async def test_the_embedded_broker_dies_and_nothing_is_lost(tmp_path, terminal, monkeypatch):

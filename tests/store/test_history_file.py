@@ -110,6 +110,8 @@ def test_a_range_gives_what_a_plain_list_gives(tmp_path_factory, data):
     expected = in_range(kept, query)
     assert all_of(pair.reader, query) == expected
     assert pair.reader.count(query) >= len(expected)
+    of_device = [each for each in kept if each.device == "a"]
+    assert pair.reader.newest("a") == (of_device[-1] if of_device else None)
     for gaps in pair.reader.gaps("a", limit=1000):
         there = {each.seq for each in kept if (each.device, each.boot) == ("a", gaps.boot)}
         assert (gaps.first_seq, gaps.last_seq) == (min(there), max(there))

@@ -132,6 +132,7 @@ def test_ranges_and_gaps_are_those_of_a_plain_list(lasting: Pair, data):
     expected = in_range(kept, query)
     assert lasting.all_of(query) == expected
     assert lasting.reader.count(query) >= len(expected)
+    assert lasting.reader.newest(device) == (kept[-1] if kept else None)
     for gaps in lasting.reader.gaps(device, limit=1000):
         there = {each.seq for each in kept if each.boot == gaps.boot}
         assert (gaps.first_seq, gaps.last_seq) == (min(there), max(there))
