@@ -16,13 +16,16 @@ import msgspec
 from bdgw.errors import DecodeError
 from bdgw.geodesy import Ecef, enu_from_ecef
 from bdgw.model import FixKind
+from bdgw.positioning.antenna import AntennaPair
 from bdgw.positioning.atmosphere import Klobuchar
 from bdgw.positioning.engine import EngineOptions, RtkEngine
 from bdgw.positioning.ephemeris import Orbit
 from bdgw.positioning.geometry import place_of
 from bdgw.positioning.observation import ObservationEpoch
+from bdgw.positioning.residual import Residual
 from bdgw.positioning.solution import Covariance, Solution
 from bdgw.rawlog.intake import (
+    AntennaSeen,
     BasePlace,
     EpochSeen,
     IonosphereSeen,
@@ -40,6 +43,7 @@ __all__ = [
     "fix_line",
     "in_step",
     "read_recording",
+    "residual_line",
     "solutions",
     "tell_broadcast",
 ]
@@ -54,7 +58,9 @@ class Recording(msgspec.Struct, kw_only=True):
     """What a file holds.
 
     ``places`` are the positions that the station said, each with the time of its last epoch before
-    (GPST nanoseconds); the first one is taken to hold from the beginning, and has 0.
+    (GPST nanoseconds); the first one is taken to hold from the beginning, and has 0. They are of
+    the antenna's reference point, which stands ``antenna_hen_m`` (up, east, north) over the mark.
+    ``antenna`` is the IGS name that the file has last for antenna and radome.
     """
 
     epochs: list[ObservationEpoch] = []
@@ -62,6 +68,9 @@ class Recording(msgspec.Struct, kw_only=True):
     places: list[tuple[int, Ecef]] = []
     ion_gps: Klobuchar | None = None
     ion_bds: Klobuchar | None = None
+    antenna: str | None = None
+    antenna_serial: str | None = None
+    antenna_hen_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def about_gpst_ns(self) -> int | None:
         """Tell about when it was recorded."""
@@ -92,7 +101,13 @@ def _read_rinex(text: str) -> Recording:
         header = ObservationHeader()
         epochs = list(read_observations(lines, header))
         place = _antenna_m(header)
-        return Recording(epochs=epochs, places=[] if place is None else [(0, place)])
+        return Recording(
+            epochs=epochs,
+            places=[] if place is None else [(0, place)],
+            antenna=header.antenna,
+            antenna_serial=header.antenna_serial,
+            antenna_hen_m=header.antenna_hen_m,
+        )
     found = read_navigation(lines)
     return Recording(orbits=found.orbits, ion_gps=found.ion_gps, ion_bds=found.ion_bds)
 
@@ -119,6 +134,10 @@ def _read_raw(data: bytes, near_gpst_ns: int | None) -> Recording:
             epochs.setdefault(event.source, []).append(event.epoch)
         elif isinstance(event, BasePlace):
             found.places.append((last_ns if found.places else 0, event.ecef_m))
+        elif isinstance(event, AntennaSeen):
+            if event.serial is not None or event.name != found.antenna:
+                found.antenna_serial = event.serial  # 1007 has none
+            found.antenna = event.name
         elif isinstance(event, IonosphereSeen) and event.system == "G":
             found.ion_gps = event.model
         elif isinstance(event, IonosphereSeen):
@@ -142,12 +161,14 @@ def solutions(
     base: Recording | None,
     navigation: Iterable[Recording],
     options: EngineOptions,
+    antennas: AntennaPair | None = None,
 ) -> Iterator[Solution]:
     """Solve every epoch of the rover, in the order of its file.
 
     Sets of orbits are known from the beginning, also those that the files bring later.
     """
     engine = RtkEngine(options)
+    engine.set_antennas(antennas)
     tell_broadcast(engine, (*navigation, *([base] if base else []), rover))
     places = deque(base.places if base else ())
     for epoch, of_base in in_step(rover.epochs, base.epochs if base else []):
@@ -203,7 +224,24 @@ def fix_line(solution: Solution, reference_m: Ecef | None) -> dict[str, Any]:
         line["residual_m"] = round(solution.residual_m, 4)
     if solution.why is not None:
         line["why"] = solution.why
+    if solution.residuals is not None:
+        line["residuals"] = [residual_line(one) for one in solution.residuals]
     return line
+
+
+def residual_line(residual: Residual) -> dict[str, Any]:
+    """Write a residual; what is unknown is left out."""
+    line: dict[str, Any] = {
+        "sat": residual.satellite,
+        "signal": residual.signal,
+        "elevation_deg": round(residual.elevation_deg, 2),
+        "azimuth_deg": round(residual.azimuth_deg, 2) % 360.0,
+    }
+    if residual.code_m is not None:
+        line["code_m"] = round(residual.code_m, 3)
+    if residual.phase_m is not None:
+        line["phase_m"] = round(residual.phase_m, 4)
+    return line | {"code_used": residual.is_code_used, "phase_used": residual.is_phase_used}
 
 
 def covariance_line(covariance_m2: Covariance) -> list[float]:

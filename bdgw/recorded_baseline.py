@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from bdgw.model import FixKind
+from bdgw.positioning.antenna import AntennaPair
 from bdgw.positioning.baseline import Attitude
 from bdgw.positioning.moving_base import (
     SAME_NS,
@@ -19,7 +20,7 @@ from bdgw.positioning.moving_base import (
     MovingBaseOptions,
 )
 from bdgw.positioning.observation import ObservationEpoch
-from bdgw.recorded import Recording, covariance_line, fix_line, tell_broadcast
+from bdgw.recorded import Recording, covariance_line, fix_line, residual_line, tell_broadcast
 
 __all__ = ["BaselineSummary", "baseline_line", "baselines", "of_one_instant"]
 
@@ -36,9 +37,11 @@ def baselines(
     base: Recording,
     navigation: Iterable[Recording],
     options: MovingBaseOptions,
+    antennas: AntennaPair | None = None,
 ) -> Iterator[BaselineSolution]:
     """Solve every epoch of the rover, in the order of its file; positions of files are not used."""
     solver = MovingBase(options)
+    solver.engine.set_antennas(antennas)
     tell_broadcast(solver.engine, (*navigation, base, rover))
     for epoch, of_base in of_one_instant(rover.epochs, base.epochs):
         yield solver.solve(epoch, of_base)
@@ -78,6 +81,8 @@ def baseline_line(solution: BaselineSolution) -> dict[str, Any]:
             vector[name] = round(value, digits)
     if solution.why is not None:
         vector["why"] = solution.why
+    if solution.residuals is not None:
+        vector["residuals"] = [residual_line(one) for one in solution.residuals]
     line["baseline"] = vector
     return line
 

@@ -15,7 +15,10 @@ from bdgw.errors import DecodeError, UnavailableError
 
 if TYPE_CHECKING:
     from bdgw.geodesy import Ecef
+    from bdgw.positioning.engine import EngineOptions
+    from bdgw.positioning.moving_base import MovingBaseOptions
     from bdgw.recorded import Recording
+    from bdgw.recorded_antenna import Antennas
 
 __all__ = ["rtk"]
 
@@ -51,6 +54,22 @@ def rtk(
     heading_offset_deg: Annotated[
         float, typer.Option(metavar="D", help="added to the heading of the vector")
     ] = 0.0,
+    antex: Annotated[
+        str | None, typer.Option(metavar="FILE", help="phase centres of antennas, ANTEX 1.4")
+    ] = None,
+    rover_antenna: Annotated[
+        str | None, typer.Option(metavar="NAME", help="IGS name, if not as its file says")
+    ] = None,
+    base_antenna: Annotated[
+        str | None, typer.Option(metavar="NAME", help="the same of the base")
+    ] = None,
+    rover_height_m: Annotated[
+        float | None,
+        typer.Option(metavar="H", help="antenna over the mark, if not as its file says"),
+    ] = None,
+    residuals: Annotated[
+        bool, typer.Option("--residuals", help="each range's residual, every epoch")
+    ] = False,
 ) -> None:
     """Position a rover from recorded raw data (RINEX, RTCM 3, UBX); print a summary.
 
@@ -58,24 +77,47 @@ def rtk(
     """
     # Matrices here have about a hundred rows: threads would only wait for each other.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from bdgw.positioning.engine import EngineOptions
+    from bdgw.positioning.moving_base import MovingBaseOptions
+
     reference_m = _position("--reference", reference)
     given_m = _position("--base-position", base_position)
     if moving_base:
-        _refuse_of_standing(base=base, static=static, given=given_m or reference_m)
+        _refuse_of_standing(
+            base=base, static=static, given=given_m or reference_m, height_m=rover_height_m
+        )
     elif baseline_m is not None or heading_offset_deg:
         raise typer.BadParameter("--baseline-m and --heading-offset-deg go with --moving-base")
+    if antex is None and (rover_antenna or base_antenna):
+        raise typer.BadParameter("--rover-antenna and --base-antenna go with --antex")
     files = _Files(rover, base, nav or [])
     if files.base is not None and given_m is not None:
         files.base.places = [(0, given_m)]
+    if rover_height_m is not None:
+        files.rover.antenna_hen_m = (rover_height_m, 0.0, 0.0)
     systems = systems.upper()
+    antennas = _antennas(antex, files, systems, rover_antenna, base_antenna)
     if moving_base:
-        every, summary = _baselines(files, systems, mask, baseline_m, heading_offset_deg)
+        every, summary = _baselines(
+            files,
+            MovingBaseOptions(
+                systems=systems,
+                mask_deg=mask,
+                length_m=baseline_m,
+                offset_deg=heading_offset_deg,
+                has_residuals=residuals,
+            ),
+            antennas,
+        )
     else:
-        every, summary = _positions(files, systems, mask, static, reference_m)
+        options = EngineOptions(
+            systems=systems, mask_deg=mask, is_static=static, has_residuals=residuals
+        )
+        every, summary = _positions(files, options, antennas, reference_m)
     n, spent_s = _write(every, out)
     if not n:
         say(f"{rover}: no epoch of observations\n")
-    print_json(summary(1000.0 * spent_s / max(n, 1)))
+    print_json(summary(1000.0 * spent_s / max(n, 1)) | _said_of(antennas, files, moving_base))
 
 
 _Lines = Iterator[dict[str, Any]]
@@ -92,37 +134,77 @@ class _Files:
         self.base = None if base is None else _read(base, self.rover.about_gpst_ns())
 
 
-def _positions(
-    files: _Files, systems: str, mask_deg: float, is_static: bool, reference_m: Ecef | None
-) -> tuple[_Lines, _Summary]:
-    from bdgw.positioning.engine import EngineOptions
-    from bdgw.recorded import Summary, fix_line, solutions
+def _antennas(
+    name: str | None, files: _Files, systems: str, of_rover: str | None, of_base: str | None
+) -> Antennas | None:
+    """Read the file of antennas and choose both; what is wrong is told at once."""
+    from bdgw.recorded_antenna import antennas_of
+    from bdgw.rinex.antex import read_antex
 
-    options = EngineOptions(systems=systems, mask_deg=mask_deg, is_static=is_static)
+    if name is None:
+        return None
+    if files.base is None:
+        raise typer.BadParameter("--antex needs --base: single points are not corrected by it")
+    try:
+        text = b"".join(chunks_of(name)).decode("latin-1")
+        atx = read_antex(line.rstrip("\r") for line in text.split("\n"))
+    except DecodeError as error:
+        raise UnavailableError(f"{name}: {error}") from None
+    found = antennas_of(
+        atx,
+        files.rover,
+        files.base,
+        systems=systems,
+        rover_name=of_rover,
+        base_name=of_base,
+    )
+    for warning in found.warnings:
+        say(f"{warning}\n")
+    return found
+
+
+def _said_of(antennas: Antennas | None, files: _Files, moving_base: bool) -> dict[str, Any]:
+    """Say in the summary what the positions are of, and what is not as it should be."""
+    is_of_mark = any(files.rover.antenna_hen_m) and not moving_base
+    is_corrected = antennas is not None and antennas.pair.rover is not None
+    line: dict[str, Any] = {}
+    if is_of_mark or is_corrected:
+        line["position_of"] = "mark" if is_of_mark else "reference_point"
+    if antennas is not None and antennas.warnings:
+        line["warnings"] = antennas.warnings
+    return line
+
+
+def _positions(
+    files: _Files, options: EngineOptions, antennas: Antennas | None, reference_m: Ecef | None
+) -> tuple[_Lines, _Summary]:
+    from bdgw.recorded import Summary, fix_line, solutions
+    from bdgw.recorded_antenna import at_mark
+
     summary = Summary(reference_m)
+    pair = None if antennas is None else antennas.pair
 
     def lines() -> _Lines:
-        for solution in solutions(files.rover, files.base, files.nav, options):
-            summary.add(solution)
-            yield fix_line(solution, reference_m)
+        for solution in solutions(files.rover, files.base, files.nav, options, pair):
+            of_mark = at_mark(solution, files.rover.antenna_hen_m)
+            summary.add(of_mark)
+            yield fix_line(of_mark, reference_m)
 
     return lines(), summary.fields
 
 
 def _baselines(
-    files: _Files, systems: str, mask_deg: float, length_m: float | None, offset_deg: float
+    files: _Files, options: MovingBaseOptions, antennas: Antennas | None
 ) -> tuple[_Lines, _Summary]:
-    from bdgw.positioning.moving_base import MovingBaseOptions
     from bdgw.recorded import Recording
     from bdgw.recorded_baseline import BaselineSummary, baseline_line, baselines
 
-    options = MovingBaseOptions(
-        systems=systems, mask_deg=mask_deg, length_m=length_m, offset_deg=offset_deg
-    )
     summary = BaselineSummary()
+    base = files.base or Recording()
+    pair = None if antennas is None else antennas.pair
 
     def lines() -> _Lines:
-        for solution in baselines(files.rover, files.base or Recording(), files.nav, options):
+        for solution in baselines(files.rover, base, files.nav, options, pair):
             summary.add(solution)
             yield baseline_line(solution)
 
@@ -150,13 +232,15 @@ def _write(every: _Lines, out: Path) -> tuple[int, float]:
         raise UnavailableError(f"{out}: {error.strerror}") from None
 
 
-def _refuse_of_standing(*, base: str | None, static: bool, given: Ecef | None) -> None:
+def _refuse_of_standing(
+    *, base: str | None, static: bool, given: Ecef | None, height_m: float | None
+) -> None:
     if base is None:
         raise typer.BadParameter("--moving-base needs --base, the other antenna")
-    if static or given is not None:
+    if static or given is not None or height_m is not None:
         raise typer.BadParameter(
-            "--static, --base-position and --reference are of a base that stands: "
-            "not with --moving-base"
+            "--static, --base-position, --reference and --rover-height-m are of a base that "
+            "stands: not with --moving-base"
         )
 
 

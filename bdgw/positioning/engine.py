@@ -7,6 +7,7 @@ order give the same solutions.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import msgspec
 import numpy as np
@@ -22,6 +23,7 @@ from bdgw.positioning.geometry import Place, place_of
 from bdgw.positioning.ionosphere import Ionosphere
 from bdgw.positioning.observation import ObservationEpoch
 from bdgw.positioning.preparation import Surroundings
+from bdgw.positioning.residual import Residual, differential_residuals, single_residuals
 from bdgw.positioning.rtk import Rtk, RtkOptions
 from bdgw.positioning.satellite import N_SYSTEM_SATELLITES, SYSTEMS
 from bdgw.positioning.single_point import SinglePoint, SpOptions, solve_single
@@ -44,7 +46,8 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     A base's epoch older than ``max_age_s`` is not used. ``is_static`` says that the rover does
     not move, which makes the float solution converge. ``has_moving_base`` says that the base may
-    move: it is told where it is every epoch, and is not watched.
+    move: it is told where it is every epoch, and is not watched. With ``has_residuals`` solutions
+    have the residual of every range.
     """
 
     systems: str = "GRECJ"
@@ -52,6 +55,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     is_static: bool = False
     max_age_s: float = 30.0
     has_moving_base: bool = False
+    has_residuals: bool = False
 
 
 class RtkEngine:
@@ -147,7 +151,8 @@ class RtkEngine:
         single = self._single(rover, self._near)
         if single is None:
             return Solution(t_gpst_ns=rover.t_gpst_ns, why="no single point")
-        return solution_of_single(rover.t_gpst_ns, single, why)
+        solution = solution_of_single(rover.t_gpst_ns, single, why)
+        return self._with_residuals(solution, lambda: single_residuals(single))
 
     def _differential(
         self, rover: ObservationEpoch, bases: list[ObservationEpoch], place: Place
@@ -162,11 +167,23 @@ class RtkEngine:
             around = Surroundings(
                 self._constellation, self.ionosphere, place, self._sp.mask_rad, self._antennas
             )
-            return self._rtk.solve(rover, bases, around, near)
+            solution = self._rtk.solve(rover, bases, around, near)
         except np.linalg.LinAlgError:
             # Observations that no matrix can bear: nothing of them is kept.
             self._rtk.reset()
             return None
+        details = self._rtk.details
+        if solution is None or solution.ecef_m is None or details is None:
+            return solution
+        at_m = solution.ecef_m
+        return self._with_residuals(solution, lambda: differential_residuals(details, at_m))
+
+    def _with_residuals(
+        self, solution: Solution, residuals: Callable[[], tuple[Residual, ...]]
+    ) -> Solution:
+        if not self.options.has_residuals:
+            return solution
+        return msgspec.structs.replace(solution, residuals=residuals())
 
     def _single(self, rover: ObservationEpoch, near: Place | None) -> SinglePoint | None:
         near_m = None if near is None else near.ecef_m

@@ -22,6 +22,7 @@ from bdgw.positioning.engine import EngineOptions, RtkEngine, solution_of_single
 from bdgw.positioning.ephemeris import Orbit
 from bdgw.positioning.geometry import Place, place_of
 from bdgw.positioning.observation import ObservationEpoch
+from bdgw.positioning.residual import Residual
 from bdgw.positioning.single_point import SinglePoint
 from bdgw.positioning.solution import Covariance, Solution
 from bdgw.rtcm.lock import FloatArray
@@ -45,12 +46,14 @@ class MovingBaseOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     ``length_m`` is how far the antennas are apart, where that is known: a baseline of another
     length is not published as fixed. ``offset_deg`` is added to the heading.
+    With ``has_residuals`` solutions have the residual of every range.
     """
 
     systems: str = "GRECJ"
     mask_deg: float = 15.0
     length_m: float | None = None
     offset_deg: float = 0.0
+    has_residuals: bool = False
 
 
 class BaselineSolution(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +76,7 @@ class BaselineSolution(msgspec.Struct, frozen=True, kw_only=True):
     residual_m: float | None = None
     sats_used: int = 0
     n_fixed: int = 0
+    residuals: tuple[Residual, ...] | None = None
     why: str | None = None
 
 
@@ -87,6 +91,7 @@ class MovingBase:
                 mask_deg=self.options.mask_deg,
                 max_age_s=SAME_NS * 1e-9,
                 has_moving_base=True,
+                has_residuals=self.options.has_residuals,
             )
         )
         self._near: Place | None = None
@@ -152,7 +157,11 @@ class MovingBase:
                 self.engine.reset()
         x, y, z = (at.ecef_m + vector_m).tolist()
         place = msgspec.structs.replace(
-            base, t_gpst_ns=solved.t_gpst_ns, ecef_m=(x, y, z), velocity_m_s=solved.velocity_m_s
+            base,
+            t_gpst_ns=solved.t_gpst_ns,
+            ecef_m=(x, y, z),
+            velocity_m_s=solved.velocity_m_s,
+            residuals=None,
         )
         return BaselineSolution(
             t_gpst_ns=solved.t_gpst_ns,
@@ -165,6 +174,7 @@ class MovingBase:
             residual_m=solved.residual_m,
             sats_used=solved.sats_used,
             n_fixed=solved.n_fixed,
+            residuals=solved.residuals,
             why=why,
         )
 

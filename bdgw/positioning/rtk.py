@@ -26,6 +26,7 @@ from bdgw.positioning.noise import Noise
 from bdgw.positioning.observation import ObservationEpoch
 from bdgw.positioning.pairing import Pairs, Weights
 from bdgw.positioning.preparation import Prepared, Surroundings, normal_equations, prepare
+from bdgw.positioning.residual import Details
 from bdgw.positioning.satellite import N_SYSTEM_SATELLITES
 from bdgw.positioning.slip import SlipDetector
 from bdgw.positioning.solution import (
@@ -87,6 +88,8 @@ class Rtk:
         self._watched_ns = 0
         self._code_noise, self._phase_noise = Noise(), Noise()
         self._anchor: Place | None = None
+        self.details: Details | None = None
+        """The last epoch as it was solved, for its residuals."""
 
     def reset(self) -> None:
         """Begin anew, as after a jump of time or another base."""
@@ -104,10 +107,12 @@ class Rtk:
         near: Place,
     ) -> Solution | None:
         """Solve an epoch with the rover within 100 m of ``near``; None where no code solution."""
+        self.details = None
         place = self._anchor or near
         prepared = prepare(rover, bases, around, place, self._code_noise, self._phase_noise)
         if prepared is None:
             return None
+        self.details = Details(prepared, None)
         if self._options.is_static and prepared.place is not self._anchor:
             # The state holds the step from the anchor: another one begins another state.
             self._filter.reset()
@@ -270,6 +275,7 @@ class Rtk:
         )
         if math.hypot(fixed.acc_h_m or 0.0, fixed.acc_v_m or 0.0) > 3.0 * _FIX_SIGMA_M:
             return _with_reason(as_float, "fixed, but imprecise")
+        self.details = Details(prepared, evidence)
         return msgspec.structs.replace(
             fixed,
             ratio=resolved.ratio,

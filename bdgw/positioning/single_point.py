@@ -59,7 +59,8 @@ class SpOptions(msgspec.Struct, frozen=True, kw_only=True):
 class SinglePoint(NamedTuple):
     """A solution: where, how fast, and what it rests on.
 
-    ``covariance`` is (3, 3); ``clock_s`` the receiver's clock against the first system.
+    ``covariance`` is (3, 3); ``clock_s`` the receiver's clock against the first system. ``at``
+    tells which of ``cells`` were solved, ``off_m`` their residuals.
     """
 
     place: Place
@@ -72,6 +73,8 @@ class SinglePoint(NamedTuple):
     view: View
     states: SatelliteStates
     cells: ObservationEpoch
+    at: IntArray
+    off_m: FloatArray
 
 
 _PRIORITY = "CPWYMNIQDXLSABZEV"
@@ -228,6 +231,8 @@ def _iterate(
         view,
         states,
         cells,
+        at,
+        off * sigma,
     )
     return solved, worst, is_consistent
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from bdgw.model import FixKind
 from bdgw.positioning.geometry import Place
+from bdgw.positioning.residual import Residual
 from bdgw.rtcm.lock import FloatArray
 
 __all__ = ["Covariance", "Solution", "accuracy_of", "enu_covariance", "velocity_of"]
@@ -23,7 +24,8 @@ class Solution(msgspec.Struct, frozen=True, kw_only=True):
     deviations of the model, ``covariance_enu_m2`` what they are taken from, in the local frame of
     the position; ``age_s`` is how much older the base's epoch is. ``ratio`` is that of
     the second best to the best set of integers. ``residual_m`` is the root mean square of the
-    phases of a fixed solution, else of the ranges. ``why`` says in a word why it is no better.
+    phases of a fixed solution, else of the ranges; ``residuals`` are each by itself, where the
+    engine was asked for them. ``why`` says in a word why it is no better.
     """
 
     t_gpst_ns: int
@@ -38,6 +40,7 @@ class Solution(msgspec.Struct, frozen=True, kw_only=True):
     age_s: float | None = None
     residual_m: float | None = None
     n_fixed: int = 0
+    residuals: tuple[Residual, ...] | None = None
     why: str | None = None
 
 

@@ -24,6 +24,7 @@ from bdgw.rawlog.lnav import LnavReader
 from bdgw.rawlog.rtcm_epoch import epoch_of_message
 from bdgw.rawlog.ubx_measurement import GNSS_LETTERS, decode_rawx, epoch_gpst_ns_of_rawx
 from bdgw.rtcm import frame as rtcm_frame
+from bdgw.rtcm.antenna import StationEquipment
 from bdgw.rtcm.ephemeris import (
     BdsEphemeris,
     GalileoEphemeris,
@@ -35,7 +36,7 @@ from bdgw.rtcm.observation import Observations
 from bdgw.rtcm.station import StationPosition
 from bdgw.wire.splitter import Frame, Splitter
 
-__all__ = ["BasePlace", "EpochSeen", "IonosphereSeen", "OrbitSeen", "RawIntake"]
+__all__ = ["AntennaSeen", "BasePlace", "EpochSeen", "IonosphereSeen", "OrbitSeen", "RawIntake"]
 
 _RAWX, _SFRBX = (0x02, 0x15), (0x02, 0x13)
 _WAITING = 20_000
@@ -66,6 +67,13 @@ class BasePlace(NamedTuple):
     ecef_m: Ecef
 
 
+class AntennaSeen(NamedTuple):
+    """A station's antenna (1007, 1008, 1033): the IGS name of it and its radome."""
+
+    name: str
+    serial: str | None
+
+
 class IonosphereSeen(NamedTuple):
     """A broadcast ionosphere of G or C."""
 
@@ -73,7 +81,7 @@ class IonosphereSeen(NamedTuple):
     model: Klobuchar
 
 
-RawEvent = EpochSeen | OrbitSeen | BasePlace | IonosphereSeen
+RawEvent = EpochSeen | OrbitSeen | BasePlace | AntennaSeen | IonosphereSeen
 
 
 class RawIntake:
@@ -140,6 +148,9 @@ class RawIntake:
             self._join(message)
         elif isinstance(message, StationPosition):
             self._events.append(BasePlace(message.ecef_m))
+        elif isinstance(message, StationEquipment):
+            if message.antenna is not None:
+                self._events.append(AntennaSeen(message.antenna, message.antenna_serial))
         elif isinstance(message, GpsEphemeris | GlonassEphemeris | BdsEphemeris | GalileoEphemeris):
             orbit = from_rtcm(message, near)
             if isinstance(orbit, GlonassOrbit) and orbit.channel is not None:

@@ -47,13 +47,15 @@ _OLD_BY_SYSTEM = {
 class ObservationHeader(msgspec.Struct, kw_only=True):
     """What a header says that is used here; ``approx_m`` and the rest None where it does not.
 
-    ``antenna_hen_m`` is the antenna over the marker: up, east, north.
+    ``antenna_hen_m`` is the antenna over the marker: up, east, north. ``antenna`` is its IGS name.
     """
 
     version: float = 0.0
     marker: str = ""
     approx_m: tuple[float, float, float] | None = None
     antenna_hen_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    antenna: str | None = None
+    antenna_serial: str | None = None
     time_system: str = "GPS"
     channels: dict[str, int] = {}
     types: dict[str, list[str]] = {}
@@ -123,6 +125,8 @@ def _read_fact(label: str, line: str, head: ObservationHeader) -> None:
     elif label == "ANTENNA: DELTA H/E/N":
         h, e, n = (float(line[i : i + 14]) for i in (0, 14, 28))
         head.antenna_hen_m = (h, e, n)
+    elif label == "ANT # / TYPE":
+        head.antenna_serial, head.antenna = line[:20].strip() or None, line[20:40].strip() or None
     elif label == "MARKER NAME":
         head.marker = line[:60].strip()
     elif label == "TIME OF FIRST OBS":
