@@ -18,6 +18,7 @@ from bdgw.corrections import Corrections
 from bdgw.errors import ConfigError
 from bdgw.noise import NoiseGate
 from bdgw.receiver import EpochSeen
+from bdgw.rtcm.frame import PROTOCOL as RTCM3
 from bdgw.wire.splitter import Frame
 
 __all__ = ["Augmentation", "Routes", "UsersFile"]
@@ -99,7 +100,7 @@ class Augmentation:
         """Take what a device's session says: a position to serve, or the frame of a base."""
         if isinstance(event, EpochSeen):
             self.corrections.fix_seen(device, event.fix, now)
-        elif isinstance(event, Frame):
+        elif isinstance(event, Frame) and event.protocol == RTCM3:
             for source in self._routes.sources_of_device.get(device, ()):
                 self.corrections.receive_local(source, event.data, now)
             for mount in self._routes.mounts_of_device.get(device, ()):

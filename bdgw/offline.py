@@ -16,7 +16,7 @@ from bdgw.model import Via
 from bdgw.nmea.sentence import Unsupported
 from bdgw.publish.payload import FixPayload, fix_payload
 from bdgw.receiver import EpochSeen, ReceiverSession
-from bdgw.stream import PROTOCOLS, Decoded, RtcmFrame, StreamDecoder, StreamStats
+from bdgw.stream import PROTOCOLS, BinaryFrame, Decoded, RtcmFrame, StreamDecoder, StreamStats
 from bdgw.wire.splitter import Skipped
 
 __all__ = ["decode_lines", "fixes", "stats_object"]
@@ -93,6 +93,11 @@ def _line(item: Decoded | Skipped) -> dict[str, Any]:
         number = "empty" if message.number is None else str(message.number)
         line |= {"type": number, "payload_bytes": len(frame.data) - 6}
         return line | rtcm_fields(frame.data)
+    if isinstance(message, BinaryFrame):
+        from bdgw.ubx.line import ubx_fields
+
+        line |= {"type": message.name, "payload_bytes": len(frame.data) - 8}
+        return line | (ubx_fields(frame.data) if message.is_raw else {"unsupported": True})
     if isinstance(message, Unsupported):
         line["type"] = message.name
         line["unsupported"] = True

@@ -10,7 +10,7 @@ from bdgw.model import Fix, FixKind, Sky
 from bdgw.nmea.dating import DayKeeper
 from bdgw.nmea.epoch import Epoch, EpochAssembler
 from bdgw.nmea.sentence import Unsupported, Zda
-from bdgw.stream import PROTOCOLS, RtcmFrame, StreamDecoder, StreamStats
+from bdgw.stream import PROTOCOLS, BinaryFrame, RtcmFrame, StreamDecoder, StreamStats
 from bdgw.timescale import DAY_NS
 from bdgw.wire.splitter import NOISE_REASON, Frame, Skipped
 
@@ -33,7 +33,7 @@ class FramesSeen(msgspec.Struct, frozen=True):
 
 
 ReceiverEvent = EpochSeen | FramesSeen | Skipped | Frame
-"""``Frame`` is given out for RTCM 3 alone: its bytes travel on as they came."""
+"""``Frame`` is given out for RTCM 3 and for raw data in binary languages: its bytes travel on."""
 
 
 def no_host_clock(_now: float) -> None:
@@ -118,6 +118,9 @@ class ReceiverSession:
             message = item.message
             if isinstance(message, RtcmFrame):
                 self._events.append(item.frame)
+            elif isinstance(message, BinaryFrame):
+                if message.is_raw:
+                    self._events.append(item.frame)
             elif isinstance(message, Zda):
                 self._drain_epochs(now)  # it is of no use to what was complete before it
                 self._hear_day(message, now)

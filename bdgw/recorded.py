@@ -66,11 +66,19 @@ class Recording(msgspec.Struct, kw_only=True):
     epochs: list[ObservationEpoch] = []
     orbits: list[Orbit] = []
     places: list[tuple[int, Ecef]] = []
+    heard: list[tuple[int, OrbitSeen | IonosphereSeen | BasePlace]] = []
+    """What raw data brought of ``orbits``, ionospheres and ``places``, each with the time of the
+    last epoch before (GPST nanoseconds), 0 before the first."""
     ion_gps: Klobuchar | None = None
     ion_bds: Klobuchar | None = None
     antenna: str | None = None
     antenna_serial: str | None = None
     antenna_hen_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def stand_at(self, ecef_m: Ecef) -> None:
+        """Have the station stand at a place, whatever it says itself."""
+        self.places = [(0, ecef_m)]
+        self.heard = [one for one in self.heard if not isinstance(one[1], BasePlace)]
 
     def about_gpst_ns(self) -> int | None:
         """Tell about when it was recorded."""
@@ -133,15 +141,20 @@ def _read_raw(data: bytes, near_gpst_ns: int | None) -> Recording:
             last_ns = event.epoch.t_gpst_ns
             epochs.setdefault(event.source, []).append(event.epoch)
         elif isinstance(event, BasePlace):
+            found.heard.append((last_ns, event))
             found.places.append((last_ns if found.places else 0, event.ecef_m))
         elif isinstance(event, AntennaSeen):
             if event.serial is not None or event.name != found.antenna:
                 found.antenna_serial = event.serial  # 1007 has none
             found.antenna = event.name
-        elif isinstance(event, IonosphereSeen) and event.system == "G":
-            found.ion_gps = event.model
-        elif isinstance(event, IonosphereSeen):
-            found.ion_bds = event.model
+        elif isinstance(event, OrbitSeen):
+            found.heard.append((last_ns, event))
+        else:
+            found.heard.append((last_ns, event))
+            if event.system == "C":
+                found.ion_bds = event.model
+            else:
+                found.ion_gps = event.model
     found.epochs = max(epochs.values(), key=len, default=[])
     return found
 
@@ -162,16 +175,30 @@ def solutions(
     navigation: Iterable[Recording],
     options: EngineOptions,
     antennas: AntennaPair | None = None,
+    *,
+    is_as_live: bool = False,
 ) -> Iterator[Solution]:
     """Solve every epoch of the rover, in the order of its file.
 
-    Sets of orbits are known from the beginning, also those that the files bring later.
+    Sets of orbits are known from the beginning, also those that the files bring later, and so is
+    the first position of the base. With ``is_as_live`` what rover and base say counts from where
+    it stands, as it would live.
     """
     engine = RtkEngine(options)
     engine.set_antennas(antennas)
-    tell_broadcast(engine, (*navigation, *([base] if base else []), rover))
-    places = deque(base.places if base else ())
+    at_once = [] if is_as_live else [*([base] if base else []), rover]
+    tell_broadcast(engine, (*navigation, *at_once))
+    of_rover = deque(rover.heard if is_as_live else ())
+    of_bases = deque(base.heard if base and is_as_live else ())
+    is_placed_live = any(isinstance(event, BasePlace) for _, event in of_bases)
+    places = deque(base.places if base and not is_placed_live else ())
     for epoch, of_base in in_step(rover.epochs, base.epochs if base else []):
+        while of_bases and of_base is not None and of_bases[0][0] <= of_base.t_gpst_ns:
+            _tell(engine, of_bases.popleft()[1])
+        while of_rover and of_rover[0][0] < epoch.t_gpst_ns:
+            event = of_rover.popleft()[1]
+            if not isinstance(event, BasePlace):
+                _tell(engine, event)
         while places and places[0][0] <= epoch.t_gpst_ns:
             engine.set_base(places.popleft()[1])
         yield engine.solve(epoch, of_base)
@@ -185,6 +212,15 @@ def tell_broadcast(engine: RtkEngine, recordings: Iterable[Recording]) -> None:
         engine.ionosphere = engine.ionosphere._replace(
             gps=engine.ionosphere.gps or one.ion_gps, bds=engine.ionosphere.bds or one.ion_bds
         )
+
+
+def _tell(engine: RtkEngine, event: OrbitSeen | IonosphereSeen | BasePlace) -> None:
+    if isinstance(event, OrbitSeen):
+        engine.add_orbit(event.orbit)
+    elif isinstance(event, BasePlace):
+        engine.set_base(event.ecef_m)
+    else:
+        engine.ionosphere = engine.ionosphere.heard(event.system, event.model)
 
 
 def in_step(

@@ -16,13 +16,15 @@ from bdgw.nmea.sentence import Gsa, Gsv, Malformed, Sentence, Unsupported
 from bdgw.nmea.sentence import decode as decode_sentence
 from bdgw.rtcm import frame as rtcm_frame
 from bdgw.rtcm.head import DECODED_NUMBERS
+from bdgw.ubx import frame as ubx_frame
 from bdgw.wire.splitter import Frame, Framer, Skipped, Splitter
 
-__all__ = ["PROTOCOLS", "Decoded", "RtcmFrame", "StreamDecoder", "StreamStats"]
+__all__ = ["PROTOCOLS", "BinaryFrame", "Decoded", "RtcmFrame", "StreamDecoder", "StreamStats"]
 
 _FRAMERS: dict[str, tuple[bytes, Framer]] = {
     nmea_frame.PROTOCOL: (nmea_frame.LEADS, nmea_frame.frame_nmea),
     rtcm_frame.PROTOCOL: (rtcm_frame.LEADS, rtcm_frame.frame_rtcm3),
+    ubx_frame.PROTOCOL: (ubx_frame.LEADS, ubx_frame.frame_ubx),
 }
 PROTOCOLS = tuple(_FRAMERS)
 """The protocols that a stream is searched for."""
@@ -46,6 +48,17 @@ class RtcmFrame(msgspec.Struct, frozen=True, gc=False):
     number: int | None
 
 
+class BinaryFrame(msgspec.Struct, frozen=True, gc=False):
+    """A frame of a receiver's own binary language, by the name of its message.
+
+    ``is_raw`` says that it carries what positions are computed from: observations, broadcast data.
+    Others are passed over.
+    """
+
+    name: str
+    is_raw: bool
+
+
 def _is_of_known_number(frame: bytes) -> bool:
     number = rtcm_frame.message_number(frame)
     return number is None or number in DECODED_NUMBERS
@@ -55,13 +68,14 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
     """A whole frame and what it says."""
 
     frame: Frame
-    message: Sentence | Unsupported | RtcmFrame
+    message: Sentence | Unsupported | RtcmFrame | BinaryFrame
 
 
 class StreamStats:
     """Counts of one stream since it was opened."""
 
     __slots__ = (
+        "binary",
         "bytes_in",
         "decoded_bytes",
         "epochs",
@@ -83,6 +97,8 @@ class StreamStats:
         """All RTCM 3 frames with a good checksum, by message number."""
         self.rtcm_passed_over: Counter[int | None] = Counter()
         """Those of them that are counted as ``unsupported``."""
+        self.binary: Counter[str] = Counter()
+        """Raw data in binary languages of receivers, by the name of the message."""
         self.unsupported: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
         self.late: Counter[str] = Counter()
@@ -91,11 +107,11 @@ class StreamStats:
 
     @property
     def events(self) -> dict[str, int]:
-        """Messages understood, by NMEA formatter and RTCM message number."""
+        """Messages understood: NMEA formatters, RTCM numbers, names of binary messages."""
         named = {kind.__name__.upper(): count for kind, count in self.kinds.items()}
         for number, count in (self.rtcm - self.rtcm_passed_over).items():
             named["empty" if number is None else str(number)] = count
-        return named
+        return named | dict(self.binary)
 
     def pass_over(self, name: str) -> None:
         """Count a whole sentence of a kind that is not understood.
@@ -158,7 +174,7 @@ class StreamDecoder:
                 stats.skip(len(item.data), item.reason)
                 found.append(item)
                 continue
-            message: Sentence | Unsupported | RtcmFrame
+            message: Sentence | Unsupported | RtcmFrame | BinaryFrame
             if item.protocol == "nmea":
                 sentence = recent.get(item.data) or self._decode(item.data)
                 if isinstance(sentence, Malformed):
@@ -170,12 +186,23 @@ class StreamDecoder:
                     stats.pass_over(message.name)
                 else:
                     kinds[type(message)] += 1
+            elif item.protocol == "ubx":
+                kind = ubx_frame.kind_of_frame(item.data)
+                is_raw = kind in (ubx_frame.RAWX, ubx_frame.SFRBX)
+                message = self._binary(ubx_frame.name_of_kind(kind), is_raw=is_raw)
             else:
                 message = RtcmFrame(rtcm_frame.message_number(item.data))
                 self._count_rtcm(message.number, item.data)
             stats.decoded_bytes += len(item.data)
             found.append(Decoded(item, message))
         return found
+
+    def _binary(self, name: str, *, is_raw: bool) -> BinaryFrame:
+        if is_raw:
+            self.stats.binary[name] += 1
+        else:
+            self.stats.pass_over(name)
+        return BinaryFrame(name, is_raw)
 
     def _count_rtcm(self, number: int | None, frame: bytes) -> None:
         stats = self.stats

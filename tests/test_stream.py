@@ -2,22 +2,48 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from pyubx2 import GET, UBXMessage
 
 from bdgw.nmea.sentence import Gga, Unsupported
-from bdgw.stream import PROTOCOLS, Decoded, RtcmFrame, StreamDecoder
+from bdgw.stream import PROTOCOLS, BinaryFrame, Decoded, RtcmFrame, StreamDecoder
 from bdgw.wire.splitter import Skipped
 from tests.nmea.writer import sealed
 
 GGA = sealed("GPGGA,092725.00,4717.11399,N,00833.91590,E,1,08,1.01,499.6,M,48.0,M,,")
 STATION = bytes.fromhex("d300133ed7d30202980edeef34b4bd62ac0941986f33360b98")  # a real 1005
 FILLER = bytes.fromhex("d3000047ea4b")  # length 0; CRC-24Q by the bitwise loop of test_checksum
+NAV_EOE = UBXMessage("NAV", "NAV-EOE", GET, iTOW=1000).serialize()
+RAWX = UBXMessage(
+    "RXM", "RXM-RAWX", GET, rcvTow=100.0, week=2320, leapS=18, numMeas=0, recStat=b"\x01", version=1
+).serialize()
+FALSE_RTCM = b"\xd3\x03\xff"
+"""Stands in the payload of a UBX message: it must not hold back what follows."""
+WITH_FALSE = UBXMessage("INF", "INF-TEST", GET, message=FALSE_RTCM).serialize()
 MALFORMED = sealed("GPGGA,250000,4717.1,N,00833.9,E,1,08,1.0,5,M,4,M,,")
 FOREIGN = sealed("PASHR,1,2")
 
 pieces = st.one_of(
     st.binary(max_size=30),
     st.sampled_from(
-        [GGA, STATION, FILLER, MALFORMED, FOREIGN, GGA[:30], STATION[:9], b"$", b"\xd3"]
+        [
+            GGA,
+            STATION,
+            FILLER,
+            MALFORMED,
+            FOREIGN,
+            GGA[:30],
+            STATION[:9],
+            b"$",
+            b"\xd3",
+            NAV_EOE,
+            RAWX,
+            RAWX[:12],
+            WITH_FALSE,
+            b"\xb5",
+            b"\xb5\x62",
+            b"\xb5\x62\x02\x15\xff\x1f",
+            NAV_EOE[:-1] + b"\0",
+        ]
     ),
 )
 streams = st.lists(pieces, max_size=15).map(b"".join)
@@ -82,7 +108,9 @@ def test_each_kind_is_counted_under_its_name():
 
 
 def test_a_stream_is_searched_for_the_protocols_asked_for_alone():
-    assert set(PROTOCOLS) == {"nmea", "rtcm3"}
+    assert set(PROTOCOLS) == {"nmea", "rtcm3", "ubx"}
+    only_ubx = StreamDecoder(protocols=("ubx",))
+    assert [type(item) for item in run(only_ubx, [GGA + NAV_EOE])] == [Skipped, Decoded]
     only_rtcm = StreamDecoder(protocols=("rtcm3",))
     assert [type(item) for item in run(only_rtcm, [GGA + STATION])] == [Skipped, Decoded]
     only_nmea = StreamDecoder(protocols=("nmea",))
@@ -110,3 +138,38 @@ def test_counts_go_on_where_an_earlier_connection_ended():
     run(second, [GGA + b"zz"])
     assert second.stats.events == {"GGA": 2}
     assert second.stats.bytes_in == 2 * len(GGA) + 2
+
+
+def test_ubx_is_framed_counted_and_raw_data_named():
+    decoder = StreamDecoder()
+    found = run(decoder, [GGA + NAV_EOE + RAWX + NAV_EOE[:-1] + b"\0" + GGA])
+    assert [item.message for item in found[1:3] if isinstance(item, Decoded)] == [
+        BinaryFrame("UBX-01-61", is_raw=False),
+        BinaryFrame("RXM-RAWX", is_raw=True),
+    ]
+    assert decoder.stats.events == {"GGA": 2, "RXM-RAWX": 1}
+    assert decoder.stats.unsupported == {"UBX-01-61": 1}
+    assert decoder.stats.skipped == {"bad_checksum": 1}
+
+
+def test_a_false_preamble_inside_a_ubx_message_holds_nothing_back():
+    decoder = StreamDecoder()
+    decoder.receive(WITH_FALSE + GGA, now=0.0)
+    found = decoder.events()
+    assert [type(item.message) for item in found if isinstance(item, Decoded)] == [BinaryFrame, Gga]
+    assert len(found) == 2
+    assert decoder.deadline() is None
+
+
+def test_a_false_ubx_preamble_holds_sentences_back_for_two_quiet_times_at_most():
+    decoder = StreamDecoder(idle_s=1.0)
+    decoder.receive(b"\xb5\x62\x02\x15\xff\x1f", now=0.0)
+    found = []
+    for tenth in range(1, 31):
+        now = tenth / 10
+        decoder.tick(now=now)
+        decoder.receive(GGA, now=now)
+        found.append(sum(isinstance(item, Decoded) for item in decoder.events()))
+    assert sum(found[:19]) == 0
+    assert found[19] == 20
+    assert sum(found) == 30

@@ -30,6 +30,7 @@ class Language(enum.StrEnum):
     AUTO = "auto"
     NMEA = "nmea"
     RTCM3 = "rtcm3"
+    UBX = "ubx"
     BD1 = "bd1-4.0"
     BD2 = "bd2-2.1"
     BD3 = "bd3"

@@ -70,6 +70,10 @@ def rtk(
     residuals: Annotated[
         bool, typer.Option("--residuals", help="each range's residual, every epoch")
     ] = False,
+    as_live: Annotated[
+        bool,
+        typer.Option("--as-live", help="use broadcast data only from where it stands in the files"),
+    ] = False,
 ) -> None:
     """Position a rover from recorded raw data (RINEX, RTCM 3, UBX); print a summary.
 
@@ -83,6 +87,8 @@ def rtk(
     reference_m = _position("--reference", reference)
     given_m = _position("--base-position", base_position)
     if moving_base:
+        if as_live:
+            raise typer.BadParameter("--as-live does not go with --moving-base")
         _refuse_of_standing(
             base=base, static=static, given=given_m or reference_m, height_m=rover_height_m
         )
@@ -90,9 +96,9 @@ def rtk(
         raise typer.BadParameter("--baseline-m and --heading-offset-deg go with --moving-base")
     if antex is None and (rover_antenna or base_antenna):
         raise typer.BadParameter("--rover-antenna and --base-antenna go with --antex")
-    files = _Files(rover, base, nav or [])
+    files = _Files(rover, base, nav or [], is_as_live=as_live)
     if files.base is not None and given_m is not None:
-        files.base.places = [(0, given_m)]
+        files.base.stand_at(given_m)
     if rover_height_m is not None:
         files.rover.antenna_hen_m = (rover_height_m, 0.0, 0.0)
     systems = systems.upper()
@@ -127,7 +133,8 @@ _Summary = Callable[[float], dict[str, Any]]
 class _Files:
     """The recordings, each dated by what the others say of the time."""
 
-    def __init__(self, rover: str, base: str | None, nav: list[str]) -> None:
+    def __init__(self, rover: str, base: str | None, nav: list[str], *, is_as_live: bool) -> None:
+        self.is_as_live = is_as_live
         self.nav = [_read(name, None) for name in nav]
         about = next((t for one in self.nav if (t := one.about_gpst_ns()) is not None), None)
         self.rover = _read(rover, about)
@@ -185,7 +192,9 @@ def _positions(
     pair = None if antennas is None else antennas.pair
 
     def lines() -> _Lines:
-        for solution in solutions(files.rover, files.base, files.nav, options, pair):
+        for solution in solutions(
+            files.rover, files.base, files.nav, options, pair, is_as_live=files.is_as_live
+        ):
             of_mark = at_mark(solution, files.rover.antenna_hen_m)
             summary.add(of_mark)
             yield fix_line(of_mark, reference_m)

@@ -28,6 +28,10 @@ class Ionosphere(NamedTuple):
     gps: Klobuchar | None = None
     bds: Klobuchar | None = None
 
+    def heard(self, system: str, model: Klobuchar) -> Ionosphere:
+        """Give the models with a newer one of a system; only BeiDou's is of another form."""
+        return self._replace(bds=model) if system == "C" else self._replace(gps=model)
+
 
 def delay_on_l1_m(
     ionosphere: Ionosphere,

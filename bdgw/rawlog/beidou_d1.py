@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from bdgw.positioning.atmosphere import Klobuchar
 from bdgw.positioning.ephemeris import KeplerOrbit, ura_m
-from bdgw.rawlog.words import Bits
+from bdgw.rawlog.words import Bits, Page
 from bdgw.timescale import resolve_tow, resolve_week
 
 __all__ = ["BeidouReader"]
@@ -30,9 +30,8 @@ class BeidouReader:
 
     def __init__(self) -> None:
         self._parts: dict[int, dict[int, Bits]] = {}
-        self.ionosphere: Klobuchar | None = None
 
-    def read(self, satellite: int, words: Sequence[int], near_gpst_ns: int) -> KeplerOrbit | None:
+    def read(self, satellite: int, words: Sequence[int], near_gpst_ns: int) -> Page | None:
         """Take a subframe; ``words`` hold 30 bits each."""
         if len(words) < 10:
             return None
@@ -48,20 +47,20 @@ class BeidouReader:
             parts.clear()
         parts[number] = bits
         if len(parts) < 3:
-            return None
+            return Page(number)
         sent = [parts[k].u(18, 20) for k in (1, 2, 3)]
         if sent != [sent[0], sent[0] + 6, sent[0] + 12]:
-            return None
-        self._read_ionosphere(parts[1])
-        return _orbit(satellite, parts, near_gpst_ns)
+            return Page(number)
+        return Page(number, _orbit(satellite, parts, near_gpst_ns), _ionosphere(parts[1]))
 
-    def _read_ionosphere(self, one: Bits) -> None:
-        a = [one.s(98 + 8 * i, 8) for i in range(4)]
-        b = [one.s(130 + 8 * i, 8) for i in range(4)]
-        self.ionosphere = Klobuchar(
-            (a[0] * 2.0**-30, a[1] * 2.0**-27, a[2] * 2.0**-24, a[3] * 2.0**-24),
-            (b[0] * 2.0**11, b[1] * 2.0**14, b[2] * 2.0**16, b[3] * 2.0**16),
-        )
+
+def _ionosphere(one: Bits) -> Klobuchar:
+    a = [one.s(98 + 8 * i, 8) for i in range(4)]
+    b = [one.s(130 + 8 * i, 8) for i in range(4)]
+    return Klobuchar(
+        (a[0] * 2.0**-30, a[1] * 2.0**-27, a[2] * 2.0**-24, a[3] * 2.0**-24),
+        (b[0] * 2.0**11, b[1] * 2.0**14, b[2] * 2.0**16, b[3] * 2.0**16),
+    )
 
 
 def _orbit(satellite: int, parts: dict[int, Bits], near_gpst_ns: int) -> KeplerOrbit:
@@ -81,7 +80,7 @@ def _orbit(satellite: int, parts: dict[int, Bits], near_gpst_ns: int) -> KeplerO
         issue=one.u(219, 5),
         is_healthy=not one.u(38, 1),
         accuracy_m=ura_m(one.u(44, 4)),
-        tgd_s=(one.s(78, 10) * 1e-10, one.s(88, 10) * 1e-10),
+        tgd_s=(one.s(78, 10) / 1e10, one.s(88, 10) / 1e10),
         a2_s_s2=one.s(162, 11) * 2.0**-66,
         a0_s=one.s(173, 24) * 2.0**-33,
         a1_s_s=one.s(197, 22) * 2.0**-50,

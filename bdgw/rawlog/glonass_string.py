@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bdgw.positioning.ephemeris import GlonassOrbit
-from bdgw.rawlog.words import Bits
+from bdgw.rawlog.words import Bits, Page
 from bdgw.rtcm.epoch import nearest_glonass_gpst_ns
 
 __all__ = ["GlonassReader"]
@@ -25,7 +25,7 @@ class GlonassReader:
 
     def read(
         self, satellite: int, channel: int, words: Sequence[int], near_gpst_ns: int
-    ) -> GlonassOrbit | None:
+    ) -> Page | None:
         """Take a string; ``words`` hold its 85 bits, most significant first."""
         if len(words) < 3:
             return None
@@ -39,8 +39,8 @@ class GlonassReader:
             parts.clear()
         parts[number] = bits
         if number != 4 or len(parts) < 4:
-            return None
-        return _orbit(satellite, channel, parts, near_gpst_ns)
+            return Page(number)
+        return Page(number, _orbit(satellite, channel, parts, near_gpst_ns))
 
 
 def _at(high: int) -> int:

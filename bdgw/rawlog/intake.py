@@ -9,20 +9,21 @@ from __future__ import annotations
 import struct
 from collections import deque
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from bdgw.errors import DecodeError
-from bdgw.geodesy import Ecef
-from bdgw.positioning.atmosphere import Klobuchar
-from bdgw.positioning.ephemeris import GlonassOrbit, KeplerOrbit, Orbit, from_rtcm
+from bdgw.positioning.ephemeris import GlonassOrbit, from_rtcm
 from bdgw.positioning.observation import ObservationEpoch, merged
-from bdgw.positioning.satellite import satellite_id, satellite_name_of
-from bdgw.rawlog import ubx_frame
-from bdgw.rawlog.beidou_d1 import BeidouReader
-from bdgw.rawlog.glonass_string import GlonassReader
-from bdgw.rawlog.lnav import LnavReader
+from bdgw.rawlog.event import (
+    AntennaSeen,
+    BasePlace,
+    EpochSeen,
+    IonosphereSeen,
+    OrbitSeen,
+    RawEvent,
+)
 from bdgw.rawlog.rtcm_epoch import epoch_of_message
-from bdgw.rawlog.ubx_measurement import GNSS_LETTERS, decode_rawx, epoch_gpst_ns_of_rawx
+from bdgw.rawlog.ubx_measurement import decode_rawx, epoch_gpst_ns_of_rawx
+from bdgw.rawlog.ubx_words import WordReader, glonass_channel
 from bdgw.rtcm import frame as rtcm_frame
 from bdgw.rtcm.antenna import StationEquipment
 from bdgw.rtcm.ephemeris import (
@@ -34,54 +35,17 @@ from bdgw.rtcm.ephemeris import (
 from bdgw.rtcm.message import decode
 from bdgw.rtcm.observation import Observations
 from bdgw.rtcm.station import StationPosition
+from bdgw.ubx import frame as ubx_frame
 from bdgw.wire.splitter import Frame, Splitter
 
 __all__ = ["AntennaSeen", "BasePlace", "EpochSeen", "IonosphereSeen", "OrbitSeen", "RawIntake"]
 
-_RAWX, _SFRBX = (0x02, 0x15), (0x02, 0x13)
 _WAITING = 20_000
 _WEEK_NS = 604_800_000_000_000
 _S_NS = 1_000_000_000
 _FIRST_BDS_WEEK, _FIRST_GST_WEEK = 1356, 1024
 _GUESSED_WEEK = 2048
 """The ten bits began anew on 2019-04-07."""
-_CHANNEL_OFFSET = 7
-
-
-class EpochSeen(NamedTuple):
-    """A whole epoch; ``source`` is rtcm3 or ubx."""
-
-    source: str
-    epoch: ObservationEpoch
-
-
-class OrbitSeen(NamedTuple):
-    """A broadcast set."""
-
-    orbit: Orbit
-
-
-class BasePlace(NamedTuple):
-    """A station's antenna reference point (1005, 1006), which ranges are reduced to."""
-
-    ecef_m: Ecef
-
-
-class AntennaSeen(NamedTuple):
-    """A station's antenna (1007, 1008, 1033): the IGS name of it and its radome."""
-
-    name: str
-    serial: str | None
-
-
-class IonosphereSeen(NamedTuple):
-    """A broadcast ionosphere of G or C."""
-
-    system: str
-    model: Klobuchar
-
-
-RawEvent = EpochSeen | OrbitSeen | BasePlace | AntennaSeen | IonosphereSeen
 
 
 class RawIntake:
@@ -101,7 +65,7 @@ class RawIntake:
         self._events: list[RawEvent] = []
         self._open: ObservationEpoch | None = None
         self._channels: dict[str, int] = {}
-        self._lnav, self._strings, self._d1 = LnavReader(), GlonassReader(), BeidouReader()
+        self._words = WordReader()
 
     @property
     def near_gpst_ns(self) -> int | None:
@@ -177,39 +141,18 @@ class RawIntake:
 
     def _take_ubx(self, frame: bytes) -> None:
         kind, payload = ubx_frame.kind_of_frame(frame), ubx_frame.payload_of_frame(frame)
-        if kind == _RAWX:
+        if kind == ubx_frame.RAWX:
             epoch = decode_rawx(payload)
             if epoch is not None:
                 self._near = epoch.t_gpst_ns
                 self._events.append(EpochSeen(ubx_frame.PROTOCOL, epoch))
-        elif kind == _SFRBX and len(payload) >= 8:
-            self._take_words(payload)
-
-    def _take_words(self, payload: bytes) -> None:
-        gnss, number, signal, channel, n_words = payload[:5]
-        letter = GNSS_LETTERS.get(gnss)
-        if letter is None or not 0 < number < 100 or len(payload) < 8 + 4 * n_words:
-            return
-        words = struct.unpack_from(f"<{n_words}I", payload, 8)
-        satellite, near = satellite_id(f"{letter}{number:02d}"), self._near or 0
-        orbit: Orbit | None = None
-        if letter in "GJ" and signal == 0:
-            orbit = self._lnav.read(satellite, words, near, is_qzss=letter == "J")
-        elif letter == "R":
-            fcn = channel - _CHANNEL_OFFSET
-            self._channels[satellite_name_of(satellite)] = fcn
-            orbit = self._strings.read(satellite, fcn, words, near)
-        elif letter == "C" and signal == 0:
-            orbit = self._d1.read(satellite, words, near)
-        if orbit is not None:
-            self._events.append(OrbitSeen(orbit))
-            self._tell_ionosphere(orbit)
-
-    def _tell_ionosphere(self, orbit: Orbit) -> None:
-        if isinstance(orbit, KeplerOrbit):
-            for system, model in (("G", self._lnav.ionosphere), ("C", self._d1.ionosphere)):
-                if model is not None:
-                    self._events.append(IonosphereSeen(system, model))
+        elif kind == ubx_frame.SFRBX:
+            channel = glonass_channel(payload)
+            if channel is not None:
+                self._channels[channel[0]] = channel[1]
+            found = self._words.read(payload, self._near or 0)
+            if found is not None:
+                self._events += found.events
 
 
 def _date_of(frame: Frame) -> tuple[int | None, int | None]:
@@ -218,7 +161,7 @@ def _date_of(frame: Frame) -> tuple[int | None, int | None]:
     The second is a guess, by a week of 10 bits.
     """
     if frame.protocol == ubx_frame.PROTOCOL:
-        if ubx_frame.kind_of_frame(frame.data) == _RAWX:
+        if ubx_frame.kind_of_frame(frame.data) == ubx_frame.RAWX:
             return epoch_gpst_ns_of_rawx(ubx_frame.payload_of_frame(frame.data)), None
         return None, None
     try:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from bdgw.positioning.atmosphere import Klobuchar
 from bdgw.positioning.ephemeris import KeplerOrbit, ura_m
-from bdgw.rawlog.words import Bits
+from bdgw.rawlog.words import Bits, Page
 from bdgw.timescale import resolve_tow, resolve_week
 
 __all__ = ["LnavReader"]
@@ -26,11 +26,10 @@ class LnavReader:
 
     def __init__(self) -> None:
         self._parts: dict[int, dict[int, Bits]] = {}
-        self.ionosphere: Klobuchar | None = None
 
     def read(
         self, satellite: int, words: Sequence[int], near_gpst_ns: int, *, is_qzss: bool
-    ) -> KeplerOrbit | None:
+    ) -> Page | None:
         """Take a subframe; ``words`` hold 30 bits each, parity last, polarity put right."""
         if len(words) < 10:
             return None
@@ -42,25 +41,27 @@ class LnavReader:
             return None
         number = bits.u(43, 3)
         if number == 4 and not is_qzss and bits.u(50, 6) == _ION_PAGE:
-            self._read_ionosphere(bits)
+            return Page(_ION_PAGE, ionosphere=_ionosphere(bits))
         if not 1 <= number <= 3:
             return None
         parts = self._parts.setdefault(satellite, {})
         parts[number] = bits
         if len(parts) < 3:
-            return None
+            return Page(number)
         issues = {parts[1].u(168, 8), parts[2].u(48, 8), parts[3].u(216, 8)}
         if len(issues) != 1:
-            return None
-        return _orbit(satellite, parts, near_gpst_ns, is_qzss=is_qzss)
+            return Page(number)
+        return Page(number, _orbit(satellite, parts, near_gpst_ns, is_qzss=is_qzss))
 
-    def _read_ionosphere(self, bits: Bits) -> None:
-        a = [bits.s(56 + 8 * i, 8) for i in range(4)]
-        b = [bits.s(88 + 8 * i, 8) for i in range(4)]
-        self.ionosphere = Klobuchar(
-            (a[0] * 2.0**-30, a[1] * 2.0**-27, a[2] * 2.0**-24, a[3] * 2.0**-24),
-            (b[0] * 2.0**11, b[1] * 2.0**14, b[2] * 2.0**16, b[3] * 2.0**16),
-        )
+
+def _ionosphere(bits: Bits) -> Klobuchar:
+    """Read page 18 of subframe 4 (clause 20.3.3.5.1.7)."""
+    a = [bits.s(56 + 8 * i, 8) for i in range(4)]
+    b = [bits.s(88 + 8 * i, 8) for i in range(4)]
+    return Klobuchar(
+        (a[0] * 2.0**-30, a[1] * 2.0**-27, a[2] * 2.0**-24, a[3] * 2.0**-24),
+        (b[0] * 2.0**11, b[1] * 2.0**14, b[2] * 2.0**16, b[3] * 2.0**16),
+    )
 
 
 def _orbit(

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-__all__ = ["Bits"]
+from typing import NamedTuple
+
+from bdgw.positioning.atmosphere import Klobuchar
+from bdgw.positioning.ephemeris import Orbit
+
+__all__ = ["Bits", "Page"]
+
+
+class Page(NamedTuple):
+    """A page that is of use, its number within the message, and what is whole with it."""
+
+    number: int
+    orbit: Orbit | None = None
+    ionosphere: Klobuchar | None = None
 
 
 class Bits:

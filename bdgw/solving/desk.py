@@ -98,7 +98,7 @@ class Solving:
         return SolveMode.RECEIVER if feed is None else feed.spec.mode
 
     def rover_frame(self, device: str, frame: bytes, now: float) -> None:
-        """Take a frame of RTCM 3 of a device's own stream; of others nothing is kept."""
+        """Take a frame of a device's own stream; of devices that are not solved nothing is kept."""
         feed = self._feeds.get(device)
         if feed is not None:
             feed.rover_frame(frame, near_gpst_ns=self._near_gpst_ns(now), now=now)

@@ -12,6 +12,7 @@ import msgspec
 
 from bdgw.model import FixKind, Provenance, Solver
 from bdgw.receiver import EpochSeen
+from bdgw.rtcm.frame import LEADS as RTCM3_LEADS
 from bdgw.solving.fix import fix_of, provenance_of
 from bdgw.solving.gathering import (
     EpochFrames,
@@ -21,6 +22,7 @@ from bdgw.solving.gathering import (
     PositionFrame,
     cut_frames,
 )
+from bdgw.solving.gathering_raw import RawGatherer
 from bdgw.solving.job import Job, Outcome
 from bdgw.solving.joining import Joiner
 from bdgw.solving.matching import Matcher, Pair
@@ -32,8 +34,13 @@ __all__ = ["Feed", "Ready"]
 
 _READY_MAX = 4
 _ORBITS_MAX = 512
+_OWED_MAX = 2 * _ORBITS_MAX
+"""While no epoch comes the sets that do are kept; beyond, only the newest of each."""
 _SMOOTH = 0.05
 _DAY_NS = 86_400_000_000_000
+_LANGUAGE_S = 10.0
+"""So long a language must be silent before epochs in another one are taken: receivers may send
+both, and their phases do not continue each other."""
 _COMPUTE_S = 1.0
 """A fix of the receiver waits so much longer than the base may take."""
 
@@ -54,6 +61,8 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     rx_s: float
     source: Provenance | None
     station: int | None
+    is_dated: bool
+    """Whether the receiver itself said the week."""
 
 
 class Feed:
@@ -62,13 +71,18 @@ class Feed:
     def __init__(self, spec: SolverSpec) -> None:
         self.spec = spec
         self._rover = Gatherer()
+        self._raw = RawGatherer()
         self._base = Gatherer()
+        self._language: str | None = None
+        self._spoke_s = 0.0
+        self._said_gpst_ns: int | None = None
         self._matcher = Matcher(
             wait_s=spec.wait_s, max_age_s=spec.max_age_s, has_base=spec.has_base
         )
         self._ready: deque[_Matched] = deque()
         self._orbits: dict[tuple[int, int], bytes] = {}
-        self._owed: dict[tuple[int, int], bytes] = {}
+        self._owed: deque[tuple[int, bytes]] = deque()
+        self._n_orbits = 0
         self._position: PositionFrame | None = None
         self._source: Provenance | None = None
         self._station: int | None = None
@@ -88,9 +102,16 @@ class Feed:
         """How often its worker began anew."""
 
     def rover_frame(self, frame: bytes, *, near_gpst_ns: int | None, now: float) -> None:
-        """Take a frame of the rover's stream."""
-        self._date(near_gpst_ns)
-        for item in self._rover.receive(frame, near_gpst_ns=near_gpst_ns, now=now):
+        """Take a frame of the rover's stream, RTCM 3 or UBX."""
+        if frame[0] in RTCM3_LEADS:
+            near_ns = self._near_ns(near_gpst_ns)
+            found = self._rover.receive(frame, near_gpst_ns=near_ns, now=now)
+        else:
+            found = self._raw.receive(frame, now=now)
+        for item in found:
+            self._hear_time(item)
+        self._date(self._near_ns(near_gpst_ns))
+        for item in found:
             self._rover_said(item, now)
         self._look(now)
 
@@ -108,6 +129,7 @@ class Feed:
         self, data: bytes, *, source: Provenance | None, near_gpst_ns: int | None, now: float
     ) -> None:
         """Take whole frames of the correction that the device is given, and whose they are."""
+        near_gpst_ns = self._near_ns(near_gpst_ns)
         self._date(near_gpst_ns)
         if _stream_of(source) != _stream_of(self._source):
             # Its own position comes first with it; that of another base is of no use.
@@ -149,7 +171,6 @@ class Feed:
         if not self._ready:
             return None
         matched, spec = self._ready.popleft(), self.spec
-        owed, self._owed = self._owed, {}
         rover, base, position = matched.pair.rover, matched.pair.base, matched.position
         job = Job(
             device=spec.device,
@@ -163,7 +184,7 @@ class Feed:
                 if base is not None and position is not None and position.station == base.station
                 else b""
             ),
-            orbits=b"".join(owed.values()),
+            orbits=self._owed_until(rover.n_orbits),
             systems=spec.systems,
             mask_deg=spec.mask_deg,
             is_static=spec.is_static,
@@ -174,6 +195,7 @@ class Feed:
             rx_s=rover.rx_s,
             source=None if base is None else matched.source,
             station=None if base is None else base.station,
+            is_dated=rover.is_dated,
         )
 
     def solved(self, ready: Ready, outcome: Outcome, now: float) -> None:
@@ -196,7 +218,7 @@ class Feed:
         self._ms_per_epoch = (
             spent_ms if before_ms is None else before_ms + _SMOOTH * (spent_ms - before_ms)
         )
-        fix = fix_of(solution, ready.station)
+        fix = fix_of(solution, ready.station, is_dated=ready.is_dated)
         corr = provenance_of(fix, ready.source)
         if self.joiner is not None:
             self.joiner.solved(fix, corr, ready.rx_s, now)
@@ -205,7 +227,7 @@ class Feed:
 
     def restarted(self) -> None:
         """The worker has forgotten everything: it is told the ephemerides once more."""
-        self._owed = dict(self._orbits)
+        self._owed = deque((0, frame) for frame in self._orbits.values())
 
     def lost(self) -> None:
         """The worker ended over a job of this device."""
@@ -216,6 +238,7 @@ class Feed:
         joiner = self.joiner
         return SolverSnapshot(
             mode=self.spec.mode.value,
+            language=self._language,
             epochs=self._n_solved,
             kinds={kind.value: n for kind, n in self._kinds.items()},
             waited=self._matcher.n_waited,
@@ -232,12 +255,45 @@ class Feed:
 
     def _rover_said(self, item: Gathered, now: float) -> None:
         if isinstance(item, EpochFrames):
+            if not self._is_of_language(item, now):
+                self._dropped["other_language"] += 1
+                return
             self._has_heard = True
+            item = msgspec.structs.replace(item, n_orbits=self._n_orbits)
             self._matcher.rover(item)
             if self.joiner is not None:
                 self.joiner.raw(item.t_gpst_ns, now)
         elif isinstance(item, OrbitFrame):
             self._keep(item)
+
+    def _is_of_language(self, epoch: EpochFrames, now: float) -> bool:
+        """Keep to one language; with another one everything begins anew."""
+        if epoch.language != self._language:
+            if self._language is not None:
+                if now - self._spoke_s < _LANGUAGE_S:
+                    return False
+                self._begin_base()
+            self._language = epoch.language
+        self._spoke_s = now
+        return True
+
+    def _hear_time(self, item: Gathered) -> None:
+        if isinstance(item, EpochFrames) and item.is_dated:
+            self._said_gpst_ns = item.t_gpst_ns
+
+    def _near_ns(self, near_gpst_ns: int | None) -> int | None:
+        """Tell about when it is: a receiver that names the week is taken at its word.
+
+        Then base and rover are of one week, whatever that is.
+        """
+        return near_gpst_ns if self._said_gpst_ns is None else self._said_gpst_ns
+
+    def _owed_until(self, n_orbits: int) -> bytes:
+        """Take the sets that came before an epoch did: so it is with recorded data as well."""
+        found = []
+        while self._owed and self._owed[0][0] <= n_orbits:
+            found.append(self._owed.popleft()[1])
+        return b"".join(found)
 
     def _base_said(self, item: Gathered) -> None:
         if isinstance(item, OrbitFrame):
@@ -272,7 +328,14 @@ class Feed:
             return
         if item.key not in self._orbits and len(self._orbits) >= _ORBITS_MAX:
             return
-        self._orbits[item.key] = self._owed[item.key] = item.frame
+        self._n_orbits += 1
+        # The newest last: of ionospheres the last one counts.
+        self._orbits.pop(item.key, None)
+        self._orbits[item.key] = item.frame
+        if len(self._owed) >= _OWED_MAX:
+            self.restarted()
+            return
+        self._owed.append((self._n_orbits, item.frame))
 
     def _look(self, now: float) -> None:
         for pair in self._matcher.due(now):

@@ -17,19 +17,18 @@ _STANDING_M_S = 0.05
 _DIFFERENTIAL = (FixKind.DGNSS, FixKind.RTK_FLOAT, FixKind.RTK_FIXED)
 
 
-def fix_of(solution: Solution, station: int | None) -> Fix:
-    """Give the fix; its time of week is the receiver's, its week the gateway's."""
+def fix_of(solution: Solution, station: int | None, *, is_dated: bool = False) -> Fix:
+    """Give the fix; its time of week is the receiver's, its week too where that ``is_dated``."""
+    quality = TimeQuality.GNSS if is_dated else TimeQuality.HOST_DATE
     if solution.ecef_m is None:
-        return Fix(
-            kind=FixKind.NONE, t_gpst_ns=solution.t_gpst_ns, time_quality=TimeQuality.HOST_DATE
-        )
+        return Fix(kind=FixKind.NONE, t_gpst_ns=solution.t_gpst_ns, time_quality=quality)
     place = geodetic_from_ecef(solution.ecef_m)
     speed_m_s, course_deg = _motion(solution.velocity_m_s, place.lat_deg, place.lon_deg)
     is_differential = solution.kind in _DIFFERENTIAL
     return Fix(
         kind=solution.kind,
         t_gpst_ns=solution.t_gpst_ns,
-        time_quality=TimeQuality.HOST_DATE,
+        time_quality=quality,
         lat_deg=place.lat_deg,
         lon_deg=place.lon_deg,
         alt_hae_m=round(place.height_m, 4),

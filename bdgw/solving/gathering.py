@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import msgspec
 
 from bdgw.rtcm.epoch import raw_epoch_gpst_ns
+from bdgw.rtcm.frame import PROTOCOL
 from bdgw.rtcm.head import Head, MessageKind, read_head
 from bdgw.rtcm.station import POSITION_NUMBERS
 
@@ -28,17 +29,25 @@ class EpochFrames(msgspec.Struct, frozen=True, kw_only=True):
     """All observation messages of one instant, in the order in which they came.
 
     ``rx_s`` is when the last of them did. The week of ``t_gpst_ns`` is that of the reference that
-    the gatherer was told.
+    the gatherer was told, but for languages that name it (``is_dated``). ``n_orbits`` counts the
+    broadcast sets that had come before.
     """
 
     t_gpst_ns: int
     frames: bytes
     station: int | None
     rx_s: float
+    language: str = PROTOCOL
+    n_orbits: int = 0
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether the receiver says the week."""
+        return self.language != PROTOCOL
 
 
 class OrbitFrame(msgspec.Struct, frozen=True, kw_only=True):
-    """An ephemeris; ``key`` tells message and satellite."""
+    """A broadcast set; ``key`` tells message and satellite, ``frame`` may be several frames."""
 
     key: tuple[int, int]
     frame: bytes

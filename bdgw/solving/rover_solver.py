@@ -15,7 +15,7 @@ from bdgw.positioning.engine import EngineOptions, RtkEngine
 from bdgw.positioning.ephemeris import Orbit
 from bdgw.positioning.observation import ObservationEpoch
 from bdgw.positioning.solution import Solution
-from bdgw.rawlog.intake import BasePlace, EpochSeen, OrbitSeen, RawIntake
+from bdgw.rawlog.intake import BasePlace, EpochSeen, IonosphereSeen, OrbitSeen, RawIntake
 from bdgw.solving.job import Job, Outcome
 from bdgw.solving.matching import SAME_INSTANT_NS
 
@@ -46,8 +46,7 @@ class RoverSolver:
         engine = self._engine_for(job)
         for intake in (self._rover, self._base):
             for event in _read(intake, job.orbits):
-                if isinstance(event, OrbitSeen):
-                    engine.add_orbit(event.orbit)
+                _tell(engine, event)
         has_place = False
         for event in _read(self._base, job.position):
             if isinstance(event, BasePlace):
@@ -72,7 +71,7 @@ class RoverSolver:
         self._rover, self._base = RawIntake(near_ns), RawIntake(near_ns)
 
     def _engine_for(self, job: Job) -> RtkEngine:
-        """Give the engine; of another base than before nothing is left in it but the orbits."""
+        """Give the engine; of another base than before only broadcast data is left."""
         engine = self._engine
         if engine is not None and job.n_base == self._n_base:
             return engine
@@ -85,6 +84,7 @@ class RoverSolver:
             )
         )
         if engine is not None:
+            made.ionosphere = engine.ionosphere
             for orbit in _orbits_of(engine, self._t_gpst_ns):
                 made.add_orbit(orbit)
         self._engine, self._n_base = made, job.n_base
@@ -115,6 +115,13 @@ def proven(solution: Solution, t_gpst_ns: int, max_age_s: float) -> Solution:
     if solution.kind is not FixKind.RTK_FIXED or (is_young and is_shown):
         return solution
     return msgspec.structs.replace(solution, kind=FixKind.RTK_FLOAT, why="fixed without evidence")
+
+
+def _tell(engine: RtkEngine, event: object) -> None:
+    if isinstance(event, OrbitSeen):
+        engine.add_orbit(event.orbit)
+    elif isinstance(event, IonosphereSeen):
+        engine.ionosphere = engine.ionosphere.heard(event.system, event.model)
 
 
 def _orbits_of(engine: RtkEngine, t_ns: int) -> list[Orbit]:

@@ -13,6 +13,8 @@ class SolverSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """One device; counts are since the gateway started."""
 
     mode: str
+    language: str | None
+    """Of the epochs that are solved: ``rtcm3``, ``ubx``; None while none has come."""
     epochs: int
     """Solved, with whatever result."""
     kinds: Mapping[str, int]
@@ -20,7 +22,8 @@ class SolverSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Went on without the base's epoch of their instant, as it did not come in time."""
     dropped: Mapping[str, int]
     """Not solved: ``repeated`` (not newer than the one before), ``overtaken`` (too many waited for
-    the base), ``late`` (no worker was free), ``undated``, ``failed``, ``worker_ended``."""
+    the base), ``late`` (no worker was free), ``undated``, ``other_language`` (the
+    receiver sends epochs in two), ``failed``, ``worker_ended``."""
     waiting: int
     ephemerides: int
     ms_per_epoch: float | None

@@ -149,6 +149,7 @@ def build_station(spec: DeviceSpec, *, start_utc_ns: int, seed: str) -> Referenc
     )
     station = StationSpec(
         place=Place(lat_deg=spec.lat_deg, lon_deg=spec.lon_deg, alt_hae_m=spec.alt_hae_m),
+        language=spec.output.removeprefix("nmea+"),
         station=spec.station,
         systems=spec.systems,
         msm=spec.msm,
@@ -185,7 +186,7 @@ def build_source(
             receiver, latency_s=spec.latency_s, max_epochs=max_epochs, max_s=max_s
         )
     speaker = None
-    if spec.output != "rtcm":
+    if spec.output.startswith("nmea+"):
         told = replace(spec, rate_hz=grid_rate_hz(spec.rate_hz))
         speaker = build_receiver(told, start_utc_ns=start_utc_ns, seed=seed)
     return StationSource(

@@ -1,4 +1,4 @@
-"""A reference station: the RTCM frames of any epoch, for a chosen site.
+"""A reference station, or a raw rover: RTCM 3 or UBX of any epoch, for a chosen site.
 
 The sky depends on the seed alone, so that stations of one run see the same satellites and their
 differences make sense; ambiguities, clock and noise are the station's own. The same sequence of
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from fwsim import rtcm_ephemeris, rtcm_station
+from fwsim import rtcm_ephemeris, rtcm_station, ubx_message, ubx_words
 from fwsim.broadcast import constellation
 from fwsim.constellation import System
 from fwsim.gnss_time import NS_PER_S
@@ -23,6 +23,7 @@ DEFAULT_SYSTEMS = (System.GPS, System.GLONASS, System.GALILEO, System.BEIDOU)
 EPHEMERIS_NUMBERS = (1019, 1020, 1042, 1044, 1045, 1046)
 # Galileo as I/NAV: engines that know an ephemeris by its issue keep one of two with the same.
 DEFAULT_EPHEMERIDES = (1019, 1020, 1042, 1044, 1046)
+LANGUAGES = ("rtcm", "ubx")
 NO_ANTENNA = "ADVNULLANTENNA  NONE"
 
 
@@ -46,9 +47,11 @@ class StationSpec:
 
     ``position_number`` is 1005 or 1006. With ``is_legacy`` GPS and GLONASS go out as 1004 and 1012
     in place of MSM. Every satellite in view has its ephemeris sent once in ``ephemeris_every_s``.
+    In the language ``ubx`` there are raw measurements and words of navigation messages alone.
     """
 
     place: Place
+    language: str = "rtcm"
     station: int = 1042
     systems: tuple[System, ...] = DEFAULT_SYSTEMS
     msm: int = 4
@@ -114,6 +117,8 @@ class ReferenceStation:
         seen: tuple[SatelliteObservation, ...] = ()
         if self.is_epoch(t_gpst_ns):
             seen = self.observe(t_gpst_ns)
+        if spec.language != "rtcm":
+            return self._raw(seen, t_gpst_ns)
         if t_gpst_ns % NS_PER_S == 0:
             second = t_gpst_ns // NS_PER_S
             if _is_due(second, spec.position_every_s):
@@ -125,6 +130,14 @@ class ReferenceStation:
             if spec.ephemeris_every_s:
                 out += self._ephemerides(t_gpst_ns, second % spec.ephemeris_every_s)
         return out + self._observations(seen, t_gpst_ns)
+
+    def _raw(self, seen: Sequence[SatelliteObservation], t_gpst_ns: int) -> list[bytes]:
+        """Return what a receiver says in its own language; broadcast data before the epoch."""
+        out: list[bytes] = []
+        if t_gpst_ns % NS_PER_S == 0 and self.spec.ephemeris_every_s:
+            turn = t_gpst_ns // NS_PER_S % self.spec.ephemeris_every_s
+            out = self._ephemerides(t_gpst_ns, turn)
+        return [*out, ubx_message.rawx(t_gpst_ns, seen)] if seen else out
 
     def _antenna_at(self, move: Move | None) -> Antenna:
         shift = (0.0, 0.0, 0.0) if move is None else (move.east_m, move.north_m, move.up_m)
@@ -173,7 +186,11 @@ class ReferenceStation:
             eph = satellite.ephemeris(gpst_ns)
             sight = antenna.sight(eph, (gpst_ns - eph.toe_gpst_ns) / NS_PER_S)
             if sight.elevation_deg >= self.spec.mask_deg:
-                out += self._ephemeris_frames(eph)
+                out += (
+                    self._ephemeris_frames(eph)
+                    if self.spec.language == "rtcm"
+                    else ubx_words.navigation(eph, gpst_ns)
+                )
         return out
 
     def _ephemeris_frames(self, eph: Ephemeris) -> list[bytes]:
@@ -221,6 +238,7 @@ def _is_due(second: int, every_s: int) -> bool:
 def _check(spec: StationSpec) -> None:
     problems = {
         "msm must be 4 or 7": spec.msm not in {4, 7},
+        "language must be rtcm or ubx": spec.language not in LANGUAGES,
         "station must be 0 to 4095": not 0 <= spec.station <= 4095,
         "position_number must be 1005 or 1006": spec.position_number not in {1005, 1006},
         "a system twice": len(set(spec.systems)) < len(spec.systems),

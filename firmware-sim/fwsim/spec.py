@@ -41,7 +41,7 @@ from fwsim.values import (
 )
 
 KINDS = ("rover", "base")
-OUTPUTS = ("rtcm", "nmea+rtcm")
+OUTPUTS = ("rtcm", "nmea+rtcm", "ubx", "nmea+ubx")
 TRACKS = ("static", "circle", "line")
 
 

@@ -148,6 +148,41 @@ async def test_a_raw_rover_becomes_fixed_within_centimetres_and_single_without_i
     assert again["solver"]["ephemerides"] > 10
 
 
+async def test_a_rover_that_speaks_ubx_becomes_fixed_within_centimetres(
+    tmp_path: Path, mosquitto, watching
+):
+    """Raw measurements and words of navigation messages, beside sentences that are not believed."""
+    broker = await mosquitto()
+    seen = watching(broker.port)
+    port = free_port()
+    async with (
+        sim_caster(mount()) as caster,
+        field(rover_line(port) + ",output=nmea+ubx,quality=single,sky_every_s=3600"),
+    ):
+        text = (
+            head(tmp_path, f'url = "{broker.url}"')
+            + from_caster("net", caster, "BASE", "epoch = 2000.0", "max_age_s = 2.0")
+            + device(
+                "rover",
+                f"tcp://127.0.0.1:{port}",
+                'correction = "nearest"',
+                'solve = "gateway"',
+                "rtk = { static = true, max_age_s = 2.0 }",
+            )
+        )
+        async with running(text) as run:
+            await until(lambda: seen.last(FIX).get("fix") == "rtk_fixed", "a fixed position")
+            shown = await run.device("rover")
+        records = seen.values(FIX)
+    fixed = [record for record in records if record["fix"] == "rtk_fixed"]
+    assert {record["time_quality"] for record in records} == {"gnss"}
+    assert all(off_m(record) < CENTIMETRES for record in fixed)
+    assert shown["solver"]["language"] == "ubx"
+    assert shown["stream"]["events"]["RXM-RAWX"] > 2
+    assert shown["stream"]["events"]["RXM-SFRBX"] > 30
+    assert shown["stream"]["bad_checksum"] == 0
+
+
 async def test_with_both_the_receiver_is_checked_every_epoch(tmp_path: Path, mosquitto, watching):
     """The receiver says that it is fixed; its observations show it 5 m farther east at last.
 

@@ -151,6 +151,29 @@ def test_rtcm_numbers_equal_the_table_of_the_captures(path):
     )
 
 
+def test_ubx_messages_equal_the_table_of_the_captures():
+    n_compared = 0
+    for path in [p for folder in ("gpsd", "corrupt", "ubx", "rtk") for p in captures(folder)]:
+        row = table().get(name_of(path), "")
+        match = re.search(r"\bUBX ((?:[0-9A-F]{2}-[0-9A-F]{2}:\d+[ ;|]*)+)(…?)", row)
+        if match is None:
+            continue
+        listed = {k: int(n) for k, n in re.findall(r"([0-9A-F]{2}-[0-9A-F]{2}):(\d+)", match[1])}
+        decoder = StreamDecoder()
+        decoder.receive(read_capture(path), now=0.0)
+        decoder.receive(b"", now=0.0)
+        decoder.events()
+        stats = decoder.stats
+        ours = {name[4:]: n for name, n in stats.unsupported.items() if name.startswith("UBX-")}
+        raw = {"02-15": stats.binary["RXM-RAWX"], "02-13": stats.binary["RXM-SFRBX"]}
+        ours |= {kind: n for kind, n in raw.items() if n}
+        if match[2]:  # the row names the first kinds only
+            ours = {kind: ours.get(kind, 0) for kind in listed}
+        assert ours == listed, name_of(path)
+        n_compared += 1
+    assert n_compared > 20
+
+
 @pytest.mark.parametrize("path", captures("gpsd"), ids=name_of)
 def test_sentences_of_the_gpsd_logs_equal_the_table_of_the_captures(path):
     row = table()[name_of(path)]

@@ -41,3 +41,17 @@ def station(name: str, seconds: int, systems: str = "GEC") -> tuple[tuple[bytes,
     )
     unit = ReferenceStation(spec, seed="1", name=name)
     return tuple(tuple(unit.frames(T0_GPST_NS + i * NS_PER_S)) for i in range(seconds))
+
+
+@lru_cache
+def raw_rover(seconds: int, systems: str = "GREC", language: str = "ubx") -> tuple[bytes, ...]:
+    """What the same rover says in its own language, second by second."""
+    spec = StationSpec(
+        place=rover_place(),
+        language=language,
+        rate_hz=Fraction(1),
+        systems=tuple(System(letter) for letter in systems),
+        ephemeris_every_s=1,
+    )
+    unit = ReferenceStation(spec, seed="1", name="rover")
+    return tuple(b"".join(unit.frames(T0_GPST_NS + i * NS_PER_S)) for i in range(seconds))

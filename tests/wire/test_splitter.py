@@ -1,4 +1,4 @@
-"""The splitter's laws, with the two framers that it serves."""
+"""The splitter's laws, with the framers that it serves."""
 
 import math
 import random
@@ -10,18 +10,22 @@ from hypothesis import strategies as st
 
 from bdgw.nmea import frame as nmea_frame
 from bdgw.rtcm import frame as rtcm_frame
+from bdgw.ubx import frame as ubx_frame
 from bdgw.wire.splitter import Frame, Skipped, Splitter
 
 FRAMERS = {
     nmea_frame.PROTOCOL: (nmea_frame.LEADS, nmea_frame.frame_nmea),
     rtcm_frame.PROTOCOL: (rtcm_frame.LEADS, rtcm_frame.frame_rtcm3),
+    ubx_frame.PROTOCOL: (ubx_frame.LEADS, ubx_frame.frame_ubx),
 }
 GGA = b"$GPGGA,092725.00,4717.11399,N,00833.91590,E,1,08,1.01,499.6,M,48.0,M,,*5B\r\n"
 STATION = bytes.fromhex("d300133ed7d30202980edeef34b4bd62ac0941986f33360b98")
 FALSE_PREAMBLE = b"\xd3\x03\xff"
 IDLE_S = 1.0
-HELD_AT_MOST = 1029
-"""The longest RTCM frame; the longest sentence is 1,024 characters and its ends."""
+HELD_AT_MOST = 8200
+"""The longest UBX frame; of RTCM it is 1,029, of sentences 1,024 characters and their ends."""
+UBX = bytes.fromhex("b56201610400e80300005170")
+FALSE_UBX = b"\xb5\x62\x02\x15\xf0\x1f"
 
 # Bytes that are likely to hurt: pieces of frames, false openings, plain noise.
 pieces = st.one_of(
@@ -52,6 +56,12 @@ pieces = st.one_of(
             b"\xd3",
             b"\xd3\x00\x00\x47\xea\x4b",
             b"\xd3\xd3\xd3",
+            UBX,
+            UBX[:7],
+            UBX[:-1] + b"\x00",
+            FALSE_UBX,
+            b"\xb5",
+            b"\xb5\x62",
             bytes(1500),
         ]
     ),

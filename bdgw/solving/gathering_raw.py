@@ -1,0 +1,63 @@
+"""Raw data in binary languages of receivers to what belongs together. Pure.
+
+One message is a whole epoch. Broadcast data comes in pieces: they are handed on together once they
+make up a set, so that a worker that begins anew can be told all sets that are known.
+"""
+
+from __future__ import annotations
+
+from bdgw.rawlog.event import OrbitSeen
+from bdgw.rawlog.ubx_measurement import epoch_gpst_ns_of_rawx
+from bdgw.rawlog.ubx_words import WordReader
+from bdgw.solving.gathering import EpochFrames, Gathered, OrbitFrame
+from bdgw.ubx import frame as ubx_frame
+
+__all__ = ["RawGatherer"]
+
+_KEY = 100_000
+"""Above the numbers of RTCM messages; the signal is added."""
+_ALONE = 1_000
+"""Added to the page of a message that is of use by itself."""
+
+
+class RawGatherer:
+    """One stream of whole, proven frames."""
+
+    def __init__(self) -> None:
+        self._words = WordReader()
+        self._pages: dict[tuple[int, int], dict[int, bytes]] = {}
+        self._near_gpst_ns = 0
+
+    def receive(self, frame: bytes, *, now: float) -> list[Gathered]:
+        """Take a frame; gives what is whole with it."""
+        kind, payload = ubx_frame.kind_of_frame(frame), ubx_frame.payload_of_frame(frame)
+        if kind == ubx_frame.RAWX:
+            t_gpst_ns = epoch_gpst_ns_of_rawx(payload)
+            if t_gpst_ns is None:
+                return []
+            self._near_gpst_ns = t_gpst_ns
+            return [
+                EpochFrames(
+                    t_gpst_ns=t_gpst_ns,
+                    frames=frame,
+                    station=None,
+                    rx_s=now,
+                    language=ubx_frame.PROTOCOL,
+                )
+            ]
+        return self._words_of(frame, payload) if kind == ubx_frame.SFRBX else []
+
+    def _words_of(self, frame: bytes, payload: bytes) -> list[Gathered]:
+        found = self._words.read(payload, self._near_gpst_ns)
+        if found is None:
+            return []
+        key = (_KEY + found.signal, found.satellite)
+        pages = self._pages.setdefault(key, {})
+        pages[found.page] = frame
+        if not found.events:
+            return []
+        if not any(isinstance(event, OrbitSeen) for event in found.events):
+            return [OrbitFrame(key=(_KEY + _ALONE + found.page, found.satellite), frame=frame)]
+        # In the order of their pages: the readers of some messages begin anew with the first.
+        whole = b"".join(pages[page] for page in sorted(pages) if page < _ALONE)
+        return [OrbitFrame(key=key, frame=whole)]

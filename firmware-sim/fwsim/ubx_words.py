@@ -1,0 +1,184 @@
+"""Navigation messages as u-blox receivers hand them over: LNAV, D1 and GLONASS strings.
+
+A receiver gives the words after it has checked them, so the bits of parity are zero here. Values
+are whole numbers of steps already. Sources: IS-GPS-200 figures 20-1 and 20-8; IS-QZSS-PNT 5.5;
+BDS-SIS-ICD-B1I-3.0 figures 5-8 to 5-11; GLONASS ICD 5.1 table 4.6; where the bits stand in the
+words: u-blox integration manual UBX-18010802, chapter 3.13.
+"""
+
+from fwsim.atmosphere import ALPHA, BETA
+from fwsim.constellation import System
+from fwsim.gnss_time import NS_PER_S, WEEK_S, bdt_ns
+from fwsim.orbit import Ephemeris, GlonassEphemeris, KeplerEphemeris
+from fwsim.rtcm_ephemeris import ANGLE, RATE
+from fwsim.rtcm_frame import BitWriter
+from fwsim.ubx_message import sfrbx
+
+IONOSPHERE_STEPS = tuple(2.0**power for power in (-30, -27, -24, -24, 11, 14, 16, 16))
+LNAV_PREAMBLE, D1_PREAMBLE = 0x8B, 0b11100010010
+SUBFRAME_S = 6
+FRAME_S = 30
+
+
+def navigation(eph: Ephemeris, gpst_ns: int) -> list[bytes]:
+    """Return the messages that bring an ephemeris, those of the frame that ended last."""
+    if isinstance(eph, GlonassEphemeris):
+        return [sfrbx(System.GLONASS, eph.prn, w, channel=eph.channel) for w in strings(eph)]
+    if eph.system in {System.GPS, System.QZSS}:
+        return [sfrbx(eph.system, eph.prn, words) for words in lnav(eph, gpst_ns)]
+    if eph.system is System.BEIDOU and not eph.is_geostationary:
+        return [sfrbx(System.BEIDOU, eph.prn, words) for words in d1(eph, gpst_ns)]
+    return []
+
+
+def lnav(eph: KeplerEphemeris, gpst_ns: int) -> list[list[int]]:
+    """Return subframes 1 to 3, and of GPS page 18 of subframe 4, ten words each."""
+    week, tow_s = divmod(gpst_ns // NS_PER_S // FRAME_S * FRAME_S, WEEK_S)
+    issue = eph.issue % 240
+    pages = []
+    for number in (1, 2, 3, 4):
+        out = BitWriter()
+        out.unsigned(LNAV_PREAMBLE, 8)
+        out.unsigned(0, 16)
+        # The count is of the beginning of the next subframe.
+        out.unsigned((tow_s // SUBFRAME_S + number) % (WEEK_S // SUBFRAME_S), 17)
+        out.unsigned(0, 2)
+        out.unsigned(number, 3)
+        out.unsigned(0, 2)
+        pages.append(out)
+    one, two, three, four = pages
+    one.unsigned(week % 1024, 10)
+    one.unsigned(1, 2)
+    one.unsigned(0, 4)
+    one.unsigned(0, 6)
+    one.unsigned(0, 2)
+    one.unsigned(0, 88)
+    one.signed(round(eph.delays_s[0] / 2.0**-31), 8)
+    one.unsigned(issue, 8)
+    one.unsigned(eph.toe_s // 16, 16)
+    one.signed(round(eph.a2 / 2.0**-55), 8)
+    one.signed(round(eph.a1 / 2.0**-43), 16)
+    one.signed(round(eph.a0_s / 2.0**-31), 22)
+    one.unsigned(0, 2)
+    two.unsigned(issue, 8)
+    two.signed(round(eph.crs / 2.0**-5), 16)
+    two.signed(round(eph.delta_n / RATE), 16)
+    two.signed(round(eph.m0 / ANGLE), 32)
+    two.signed(round(eph.cuc / 2.0**-29), 16)
+    two.unsigned(round(eph.eccentricity / 2.0**-33), 32)
+    two.signed(round(eph.cus / 2.0**-29), 16)
+    two.unsigned(round(eph.sqrt_a / 2.0**-19), 32)
+    two.unsigned(eph.toe_s // 16, 16)
+    two.unsigned(0, 8)
+    three.signed(round(eph.cic / 2.0**-29), 16)
+    three.signed(round(eph.omega0 / ANGLE), 32)
+    three.signed(round(eph.cis / 2.0**-29), 16)
+    three.signed(round(eph.i0 / ANGLE), 32)
+    three.signed(round(eph.crc / 2.0**-5), 16)
+    three.signed(round(eph.omega / ANGLE), 32)
+    three.signed(round(eph.omega_dot / RATE), 24)
+    three.unsigned(issue, 8)
+    three.signed(round(eph.idot / RATE), 14)
+    three.unsigned(0, 2)
+    four.unsigned(1, 2)
+    four.unsigned(56, 6)
+    _ionosphere(four)
+    four.unsigned(0, 24 + 32 + 6 * 8 + 16)
+    wanted = pages if eph.system is System.GPS else pages[:3]
+    return [_words(out, (24,) * 10) for out in wanted]
+
+
+def d1(eph: KeplerEphemeris, gpst_ns: int) -> list[list[int]]:
+    """Return subframes 1 to 3 of a BeiDou satellite in a medium or inclined orbit."""
+    week, sow_s = divmod(bdt_ns(gpst_ns) // NS_PER_S // FRAME_S * FRAME_S, WEEK_S)
+    pages = []
+    for number in (1, 2, 3):
+        out = BitWriter()
+        out.unsigned(D1_PREAMBLE, 11)
+        out.unsigned(0, 4)
+        out.unsigned(number, 3)
+        out.unsigned((sow_s + SUBFRAME_S * (number - 1)) % WEEK_S, 20)
+        pages.append(out)
+    one, two, three = pages
+    one.unsigned(0, 1)
+    one.unsigned(1, 5)
+    one.unsigned(0, 4)
+    one.unsigned(week % 8192, 13)
+    one.unsigned(eph.toe_s // 8, 17)
+    for delay_s in eph.delays_s:
+        one.signed(round(delay_s / 1e-10), 10)
+    _ionosphere(one)
+    one.signed(round(eph.a2 / 2.0**-66), 11)
+    one.signed(round(eph.a0_s / 2.0**-33), 24)
+    one.signed(round(eph.a1 / 2.0**-50), 22)
+    one.unsigned(1, 5)
+    two.signed(round(eph.delta_n / RATE), 16)
+    two.signed(round(eph.cuc / 2.0**-31), 18)
+    two.signed(round(eph.m0 / ANGLE), 32)
+    two.unsigned(round(eph.eccentricity / 2.0**-33), 32)
+    two.signed(round(eph.cus / 2.0**-31), 18)
+    two.signed(round(eph.crc / 2.0**-6), 18)
+    two.signed(round(eph.crs / 2.0**-6), 18)
+    two.unsigned(round(eph.sqrt_a / 2.0**-19), 32)
+    toe = eph.toe_s // 8
+    two.unsigned(toe >> 15, 2)
+    three.unsigned(toe & 0x7FFF, 15)
+    three.signed(round(eph.i0 / ANGLE), 32)
+    three.signed(round(eph.cic / 2.0**-31), 18)
+    three.signed(round(eph.omega_dot / RATE), 24)
+    three.signed(round(eph.cis / 2.0**-31), 18)
+    three.signed(round(eph.idot / RATE), 14)
+    three.signed(round(eph.omega0 / ANGLE), 32)
+    three.signed(round(eph.omega / ANGLE), 32)
+    three.unsigned(0, 1)
+    return [_words(out, (26, *(22,) * 9)) for out in pages]
+
+
+def strings(eph: GlonassEphemeris) -> list[list[int]]:
+    """Return strings 1 to 4 of a GLONASS satellite."""
+    of_day_s = eph.tb_glonass_ns // NS_PER_S % 86_400
+    quarter = of_day_s // 900
+    outs = []
+    for number in (1, 2, 3, 4):
+        out = BitWriter()
+        out.unsigned(0, 1)
+        out.unsigned(number, 4)
+        outs.append(out)
+    one, two, three, four = outs
+    one.unsigned(0, 4)
+    one.unsigned(of_day_s // 3600 << 7 | of_day_s // 60 % 60 << 1, 12)
+    two.unsigned(0, 4)
+    two.unsigned(quarter, 7)
+    two.unsigned(0, 5)
+    three.unsigned(0, 1)
+    three.sign_magnitude(round(eph.gamma_n / 2.0**-40), 11)
+    three.unsigned(0, 4)
+    for axis, out in enumerate((one, two, three)):
+        out.sign_magnitude(round(eph.velocity0_m_s[axis] / (1000.0 * 2.0**-20)), 24)
+        out.sign_magnitude(round(eph.acceleration_m_s2[axis] / (1000.0 * 2.0**-30)), 5)
+        out.sign_magnitude(round(eph.position0_m[axis] / (1000.0 * 2.0**-11)), 27)
+    four.sign_magnitude(round(eph.tau_n_s / 2.0**-30), 22)
+    four.unsigned(0, 50)
+    found = []
+    for out in outs:
+        out.unsigned(0, 8)
+        out.unsigned(0, 11)
+        found.append([*_words(out, (32, 32, 32), shift=0), 1 << 16 | 1])
+    return found
+
+
+def _ionosphere(out: BitWriter) -> None:
+    for value, step in zip((*ALPHA, *BETA), IONOSPHERE_STEPS, strict=True):
+        out.signed(round(value / step), 8)
+
+
+def _words(out: BitWriter, widths: tuple[int, ...], shift: int | None = None) -> list[int]:
+    """Cut bits into words of 30 bits, parity last and zero."""
+    value, left = int.from_bytes(out.payload(), "big"), out.n_bits
+    value >>= -left % 8
+    words = []
+    for width in widths:
+        left -= width
+        word = value >> left & ((1 << width) - 1)
+        words.append(word << (30 - width if shift is None else shift))
+    return words
