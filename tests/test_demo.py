@@ -93,6 +93,8 @@ def watched(*steps: dict[str, Any] | str) -> bool:
             tally.add(step)
         elif step == "cut":
             tally.cut()
+        elif step == "cut short":
+            tally.cut_short()
         else:
             tally.restored()
     return tally.is_ok
@@ -102,6 +104,7 @@ def test_a_rover_that_becomes_fixed_and_falls_back_proves_the_corrections():
     assert watched(ALONE, CORRECTED)
     assert watched(ALONE, CORRECTED, "cut", CORRECTED, ALONE)
     assert watched(ALONE, CORRECTED, "cut", CORRECTED, ALONE, "restored", ALONE, CORRECTED)
+    assert watched(ALONE, CORRECTED, "cut", CORRECTED, "cut short")
     assert watched(ALONE, CORRECTED, {**ALONE, "dev": "other", "fix": "rtk_float"})
 
 

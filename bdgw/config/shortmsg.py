@@ -44,6 +44,8 @@ class PeerConfig(Section):
     """What goes to it is sealed for this group."""
     cards: tuple[CardAddress, ...] | None = None
     """The cards of ours that it listens to; default: any."""
+    family: FamilyName | None = None
+    """The oldest one of its terminals; nothing goes to it that these cannot receive."""
 
 
 class GroupConfig(Section):

@@ -7,6 +7,7 @@ nothing but the simulated satellite.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -60,9 +61,12 @@ async def exchange(
     tally: MessageTally,
     *,
     n_texts: int | None,
+    stop: asyncio.Event,
     show: Callable[[dict[str, Any]], None],
 ) -> None:
-    """Send texts from the shore to the ship until cancelled; None is without end.
+    """Send texts from the shore to the ship until ``stop``, and tell of them until cancelled.
+
+    ``n_texts`` None is without end.
 
     ``show`` gets every event as it is published.
 
@@ -84,14 +88,15 @@ async def exchange(
         group.create_task(_watch_shore(shore, tally, show, is_online))
         await is_online.wait()
         n_sent = 0
-        while n_texts is None or n_sent < n_texts:
+        while not stop.is_set() and (n_texts is None or n_sent < n_texts):
             text = TEXTS[n_sent % len(TEXTS)]
             n_sent += 1
             tally.sent(text)
             command = {"id": f"demo-{n_sent}", "to": SHIP_CARD, "text": text}
             body = json.dumps(command, ensure_ascii=False).encode()
             shore.publish(topics.message_command(GATEWAY, "send"), body)
-            await asyncio.sleep(_PAUSE_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _PAUSE_S)
 
 
 async def _watch_ship(

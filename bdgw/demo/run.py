@@ -36,7 +36,7 @@ __all__ = ["run_demo", "summarise"]
 _READERS_S = 20
 _HOLD_S = 2
 _LAST_FIX_S = 5.0
-_LAST_WORD_S = 5.0
+_LAST_WORD_S = 10.0
 """How long a message that is still under way at the end is waited for."""
 _FALL_BACK_S = 8.0
 """The rover is alone again so long after the last correction, and a little more."""
@@ -84,6 +84,7 @@ async def run_demo(
                     _broker(ship),
                     messages,
                     n_texts=None if seconds is None else 1,
+                    stop=stop,
                     show=show_message,
                 )
                 helpers = (
@@ -163,7 +164,12 @@ async def _play(
         corrected.cut()
         _tell(caster, "silent")
         say(f"The caster falls silent: watch {CORRECTED} fall back.\n")
-        await asyncio.sleep(_OFF_S)
+        try:
+            await asyncio.sleep(_FALL_BACK_S)
+        except asyncio.CancelledError:
+            corrected.cut_short()
+            raise
+        await asyncio.sleep(_OFF_S - _FALL_BACK_S)
         corrected.restored()
         _tell(caster, "none")
         say(f"The caster speaks again: watch {CORRECTED} recover.\n")

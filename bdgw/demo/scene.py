@@ -107,7 +107,7 @@ role = "terminal"
 family = "bd3"
 [shortmsg]
 receipt_batch_s = 0.5
-peers = [{{ name = "{ship}", addresses = [{ship_card}] }}]
+peers = [{{ name = "{ship}", addresses = [{ship_card}], family = "bd2-2.1" }}]
 """
 _SHIP_CONFIG = """
 [gateway]
@@ -125,7 +125,7 @@ role = "terminal"
 family = "bd2-2.1"
 [shortmsg]
 receipt_batch_s = 0.5
-peers = [{{ name = "{gateway}", addresses = [{shore_card}] }}]
+peers = [{{ name = "{gateway}", addresses = [{shore_card}], family = "bd3" }}]
 """
 
 

@@ -107,6 +107,10 @@ class CorrectionTally:
         self._is_cut = True
         self._is_proven = False
 
+    def cut_short(self) -> None:
+        """The end came before the rover could fall back: this silence proves nothing."""
+        self._is_proven = True
+
     def restored(self) -> None:
         """The caster speaks again."""
         self._is_cut = False

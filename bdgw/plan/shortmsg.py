@@ -89,6 +89,7 @@ def _peer(peer: PeerConfig) -> Peer:
         addresses=frozenset(peer.addresses),
         group=peer.group,
         cards=None if peer.cards is None else frozenset(peer.cards),
+        family=None if peer.family is None else Family(peer.family),
     )
 
 

@@ -14,7 +14,7 @@ from bdgw.shortmsg.fleet import Fleet
 from bdgw.shortmsg.flight import Flight, Unit
 from bdgw.shortmsg.inbox import Inbox, Incoming, Lost
 from bdgw.shortmsg.ledger import Ledger
-from bdgw.shortmsg.outgoing import Dispatch, Submission
+from bdgw.shortmsg.outgoing import Dispatch
 from bdgw.shortmsg.peer_answer import PeerAnswers
 from bdgw.shortmsg.pending import Pending
 from bdgw.shortmsg.planner import Planner
@@ -169,7 +169,7 @@ class Courier:
 
     def _dispatch_answer(self, seat: Seat, job: Job, now: float) -> Dispatch | None:
         try:
-            max_bytes = self._planner.unit_bytes(Submission(to=1, data=b"\0"), seat)
+            max_bytes = self._planner.answer_bytes(seat)
         except EncodeError:
             return None
         answer = self._answers.take(seat.name, max_bytes=max_bytes, now=now)

@@ -20,7 +20,7 @@ from bdgw.shortmsg.ledger_store import ValueWrite
 from bdgw.shortmsg.message import Message, State
 from bdgw.shortmsg.outgoing import Peer, Refusal, Submission
 from bdgw.shortmsg.planner import Plan, Planner
-from bdgw.shortmsg.segment import ID_MAX
+from bdgw.shortmsg.segment import ID_MAX, even_unit_bytes
 from bdgw.shortmsg.shelf import Shelf, ShelfEntry
 from bdgw.shortmsg.transfer import OutgoingTransfer
 from bdgw.shortmsg.transfer_state import Outcome
@@ -173,7 +173,7 @@ class Fleet:
         flight.transfer = OutgoingTransfer(
             flight.air_number,
             wire,
-            unit_bytes=unit_bytes,
+            unit_bytes=even_unit_bytes(len(wire), unit_bytes),
             options=self._planner.transfer_options(flight.peer),
         )
         flight.n_reported = (0, 0)

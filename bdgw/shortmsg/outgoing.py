@@ -9,8 +9,9 @@ import msgspec
 
 from bdgw.shortmsg import message
 from bdgw.shortmsg.budget import Priority
+from bdgw.shortmsg.capacity import SYSTEM_LIMIT_BITS
 from bdgw.shortmsg.ledger import Pending
-from bdgw.shortmsg.vocabulary import OutgoingFrame, Service
+from bdgw.shortmsg.vocabulary import Family, OutgoingFrame, Service
 
 __all__ = [
     "ADDRESS_MAX",
@@ -131,6 +132,15 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
     """What goes to it is sealed for this group; None: in the clear."""
     cards: frozenset[int] | None = None
     """The cards of ours that it listens to; None: any."""
+    family: Family | None = None
+    """The oldest one of its terminals: what is longer than its system knows does not reach them."""
+
+    @property
+    def limit_bits(self) -> int | None:
+        """The longest regional message that its terminals receive, on air; None: any."""
+        if self.family is None:
+            return None
+        return SYSTEM_LIMIT_BITS[self.family, Service.REGIONAL]
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):

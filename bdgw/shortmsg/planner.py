@@ -120,10 +120,17 @@ class Planner:
         if seat.card is None or seat.family is None:
             raise EncodeError(f"terminal {seat.name} has not shown its card")
         _check_address(submission, seat.family)
-        return fit_plain(submission, card=seat.card, family=seat.family, overrides=self._overrides)
+        fit = fit_plain(submission, card=seat.card, family=seat.family, overrides=self._overrides)
+        limit_bits = self._limit_bits(submission.to)
+        if limit_bits is None or fit.n_bits_on_air <= limit_bits:
+            return fit
+        why = (
+            f"{fit.n_bits_on_air} bits are over the {limit_bits} that the peer's terminals receive"
+        )
+        return msgspec.structs.replace(fit, frame=None, limit_bits=limit_bits, explanation=why)
 
     def unit_bytes(self, submission: Submission, seat: Seat) -> int:
-        """What one transmission of the card in a terminal carries.
+        """What one transmission of the card in a terminal carries to the receiver.
 
         Raises:
             EncodeError: the card's capacity is not known, or the terminal cannot name the
@@ -132,13 +139,26 @@ class Planner:
         if seat.card is None or seat.family is None:
             raise EncodeError(f"terminal {seat.name} has not shown its card")
         _check_address(submission, seat.family)
-        return air_bytes(
+        n_bytes = air_bytes(
             seat.card,
             seat.family,
             submission.service,
             is_express=submission.is_express,
             overrides=self._overrides,
         )
+        limit_bits = self._limit_bits(submission.to)
+        return n_bytes if limit_bits is None else min(n_bytes, limit_bits // 8)
+
+    def answer_bytes(self, seat: Seat) -> int:
+        """What one transmission of the card in a terminal carries to any of the peers.
+
+        Raises:
+            EncodeError: the card's capacity is not known.
+        """
+        limits = [
+            peer.limit_bits // 8 for peer in self._peers.values() if peer.limit_bits is not None
+        ]
+        return min([self.unit_bytes(Submission(to=1, data=b"\0"), seat), *limits])
 
     def transfer_options(self, peer: Peer | None) -> TransferOptions:
         """How a long message to a peer goes, with what is known of the loss to it."""
@@ -164,6 +184,10 @@ class Planner:
         return frozenset(can)
 
     # Inside
+
+    def _limit_bits(self, address: int) -> int | None:
+        peer = self.peer(address)
+        return None if peer is None else peer.limit_bits
 
     def _wanted(self, submission: Submission) -> frozenset[int] | None:
         """The card that was asked for; distress takes the first that is free."""

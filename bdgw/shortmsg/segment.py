@@ -134,6 +134,13 @@ def payload_bytes_max(unit_bytes: int) -> int:
     return DATA_MAX * (unit_bytes - HEADER_BYTES) - _CHECK_BYTES - 1
 
 
+def even_unit_bytes(n_bytes: int, unit_bytes: int) -> int:
+    """The shortest units that carry a payload in as few as units of ``unit_bytes`` do."""
+    n_body = n_bytes + 1 + _CHECK_BYTES
+    n_data = -(-n_body // max(1, unit_bytes - HEADER_BYTES))
+    return min(unit_bytes, max(UNIT_BYTES_MIN, HEADER_BYTES - (-n_body // n_data)))
+
+
 def split_payload(payload: bytes, unit_bytes: int) -> list[bytes]:
     """The data of the units: the payload, 0x80, zeros up to the end of a unit, and the check.
 

@@ -114,6 +114,29 @@ async def test_a_chinese_text_goes_from_a_client_of_one_to_a_client_of_the_other
         assert len([one for one in air.finish() if one["from"] == SHIP]) == 1
 
 
+async def test_units_reach_a_terminal_of_an_older_system(tmp_path, clients):
+    """The card of the ship may send 3,600 bits, the older system of the shore knows 1,680."""
+    texts = ["东海浪高三米", "东海浪高三米", "水位正常,流量平稳。" * 14]
+    older = peer("shore", SHORE, 'family = "bd2-2.1"')
+    with satellite(
+        tmp_path,
+        terminal(tmp_path, "ship", SHIP, family="bd3"),
+        terminal(tmp_path, "shore", SHORE),
+    ) as air:
+        async with (
+            running(config(tmp_path, "ship", EMBEDDED, peers=older, family="bd3")) as ship,
+            running(config(tmp_path, "shore", EMBEDDED, peers=peer("ship", SHIP))) as shore,
+        ):
+            await asyncio.gather(ready(ship), ready(shore))
+            at_ship = clients(port_of(ship.gateway.broker_url), "ship")
+            at_shore = clients(port_of(shore.gateway.broker_url), "shore")
+            for number, text in enumerate(texts):
+                answer = await at_ship.send(f"cmd-{number}", SHORE, text)
+                await at_ship.becomes(answer["message"]["id"], "delivered")
+            assert [one["text"] for one in at_shore.received()] == texts
+        assert max(one["air_bits"] for one in air.finish()) <= 1680
+
+
 VERSIONS = ("3.1.1", "5")
 
 

@@ -14,6 +14,7 @@ from bdgw.shortmsg.erasure import DATA_MAX, block_count, unit_count
 from bdgw.shortmsg.held_map import HeldMap, pack_map, parse_map
 from bdgw.shortmsg.segment import (
     CONTROL_BYTES_MIN,
+    UNIT_BYTES_MIN,
     Abandoned,
     Complete,
     Progress,
@@ -21,6 +22,7 @@ from bdgw.shortmsg.segment import (
     RefusalCause,
     Segment,
     check_of,
+    even_unit_bytes,
     join_payload,
     pack,
     pack_progress,
@@ -144,6 +146,22 @@ def test_a_payload_is_split_into_equal_units_and_joined(payload, unit_bytes):
     k = len(payload) % len(chunks)
     chunks[k] = bytes((chunks[k][0] ^ 0x10,)) + chunks[k][1:]
     assert join_payload(chunks) is None
+
+
+@given(n_bytes=st.integers(1, 5000), unit_bytes=st.integers(UNIT_BYTES_MIN, 1750))
+def test_even_units_are_as_many_and_no_shorter_ones_would_do(n_bytes, unit_bytes):
+    if n_bytes > payload_bytes_max(unit_bytes):
+        return
+    payload = bytes(n_bytes)
+    even = even_unit_bytes(n_bytes, unit_bytes)
+    n_units = len(split_payload(payload, unit_bytes))
+    assert UNIT_BYTES_MIN <= even <= unit_bytes
+    assert len(split_payload(payload, even)) <= n_units
+    if even > UNIT_BYTES_MIN:
+        assert len(split_payload(payload, even)) == n_units
+        assert (
+            payload_bytes_max(even - 1) < n_bytes or len(split_payload(payload, even - 1)) > n_units
+        )
 
 
 def test_the_check_is_crc_32_of_ieee_802_3():

@@ -64,6 +64,43 @@ def test_a_text_to_a_peer_goes_plain_and_its_receipt_makes_it_delivered() -> Non
     assert len(air.log) == 2, "one message and one receipt"
 
 
+def test_nothing_goes_to_a_peer_that_its_terminals_cannot_receive() -> None:
+    air = Air()
+    shore = Gateway(
+        air,
+        ServiceSpec(
+            terminals={"t1": Family.BD3},
+            peers=(Peer(name="ship", addresses=frozenset([SHIP]), family=Family.BD2),),
+        ),
+    )
+    ship = Gateway(
+        air,
+        ServiceSpec(
+            terminals={"t1": Family.BD2},
+            peers=(Peer(name="shore", addresses=frozenset([SHORE])),),
+        ),
+    )
+    shore.insert("t1", card(SHORE, level=5))
+    ship.insert("t1", card(SHIP))
+    text = "海" * 121  # 1,694 bits on air: the card may, the older system knows 1,680
+    receipts = [accepted(shore.submit(SHIP, text)), accepted(shore.submit(SHIP, "短" * 1000))]
+    assert [one.way for one in receipts] == ["long", "long"]
+    air.run(7200.0)
+    assert {shore.message(one.id).state for one in receipts} == {State.DELIVERED}
+    assert {one.text for one in ship.heard} == {text, "短" * 1000}
+    assert len(ship.heard) == 2
+    assert max(frame.n_bits for _, _, frame in air.log) <= 1680
+
+
+def test_a_short_text_that_goes_as_a_unit_takes_no_more_of_the_air_than_it_needs() -> None:
+    air, ship, shore = pair()
+    for _ in range(2):
+        accepted(ship.submit(SHORE, "东海浪高三米"))
+    air.run(600.0)
+    assert [one.text for one in shore.heard] == ["东海浪高三米"] * 2
+    assert max(frame.n_bits for _, sender, frame in air.log if sender == SHIP) <= 8 * 32
+
+
 def test_a_handset_gets_what_it_can_read_and_is_never_shown_as_delivered() -> None:
     air, ship, _ = pair()
     receipt = accepted(ship.submit(HANDSET, "你好"))
