@@ -146,7 +146,14 @@ class Gateway:
         if self._history is not None:
             self._hub.subscribe(self._history)
             self._repair = Repair(self._history, send=self._sink.send_again)
-        self.adapters = build_adapters(config, self._outbox, clock=self._clock, rng=self._rng)
+        self.adapters = build_adapters(
+            config,
+            self._outbox,
+            history=self._history,
+            boot=self._boot,
+            clock=self._clock,
+            rng=self._rng,
+        )
         self._hub.subscribe(self.adapters)
         self._door = CommandDoor(config.gateway.id, self.adapters)
         self._routes = DeviceRoutes(clock=self._clock, time=self._time)

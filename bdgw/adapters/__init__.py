@@ -8,8 +8,9 @@ from bdgw.adapters.adapter import Adapter, Message, Post
 from bdgw.adapters.frame import Refusal
 from bdgw.adapters.gpsd_server import GpsdServer
 from bdgw.adapters.group import AdapterGroup
-from bdgw.adapters.jt808_client import Jt808Adapter
+from bdgw.adapters.jt808_client import Jt808Adapter, Past
 from bdgw.adapters.jt808_code import CodeFile
+from bdgw.adapters.jt808_keeper import BacklogFile
 from bdgw.adapters.publishing import Format, HomeAssistantAdapter, PublishingAdapter
 from bdgw.adapters.spec import (
     BinarySpec,
@@ -23,6 +24,7 @@ from bdgw.adapters.spec import (
 __all__ = [
     "Adapter",
     "AdapterGroup",
+    "BacklogFile",
     "BinarySpec",
     "CodeFile",
     "Format",
@@ -35,6 +37,7 @@ __all__ = [
     "Jt808Spec",
     "Message",
     "OwnTracksSpec",
+    "Past",
     "Post",
     "PublishingAdapter",
     "Refusal",

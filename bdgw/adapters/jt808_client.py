@@ -7,23 +7,28 @@ import contextlib
 import random
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import msgspec
 import structlog
 
 from bdgw import __version__
 from bdgw.adapters.frame import Refusal
+from bdgw.adapters.jt808_backlog import Saved
 from bdgw.adapters.jt808_code import CodeFile
+from bdgw.adapters.jt808_keeper import BacklogFile, BacklogKeeper
 from bdgw.adapters.jt808_message import encode_location
 from bdgw.adapters.jt808_queue import ReportQueue
 from bdgw.adapters.jt808_session import CodeIssued, CodeRefused, Event, Failed, Jt808Session, Ready
 from bdgw.adapters.pace import Pace
 from bdgw.adapters.spec import Jt808Spec, Jt808Terminal
 from bdgw.backoff import Backoff
+from bdgw.history import History
 from bdgw.hub import DomainEvent, SkySeen
 from bdgw.model import DeviceFix, Sky
 
-__all__ = ["Jt808Adapter"]
+__all__ = ["Jt808Adapter", "Past"]
 
 _FLOOR_S, _CAP_S = 1.0, 60.0
 _REFUSED_S = 60.0
@@ -32,12 +37,23 @@ _CONNECT_S = 10.0
 _SKY_VALID_S = 30.0
 """A sky view comes every few epochs; an older one tells of another constellation."""
 _READ_BYTES = 4096
+_SAVE_S = 10.0
+"""What the platform has answered since may come to it twice after a crash."""
 
 _log = structlog.get_logger(__name__)
 
 
+class Past(msgspec.Struct, frozen=True, kw_only=True):
+    """Where reports are found again that the platform has not answered."""
+
+    history: History
+    boot: str
+    """Of this start of the gateway."""
+    file: BacklogFile
+
+
 class Jt808Adapter:
-    """One platform."""
+    """One platform. Without a past, what it does not answer waits in memory only."""
 
     kind = "jt808"
     subscriptions: tuple[str, ...] = ()
@@ -47,13 +63,17 @@ class Jt808Adapter:
         spec: Jt808Spec,
         *,
         codes: CodeFile,
+        past: Past | None,
         monotonic_s: Callable[[], float],
         rng: random.Random,
     ) -> None:
         self.name = spec.name
         self._spec = spec
+        self._past = past
         self._lines = {
-            terminal.device: _Line(spec, terminal, codes=codes, monotonic_s=monotonic_s, rng=rng)
+            terminal.device: _Line(
+                spec, terminal, codes=codes, past=past, monotonic_s=monotonic_s, rng=rng
+            )
             for terminal in spec.terminals
         }
 
@@ -71,9 +91,26 @@ class Jt808Adapter:
 
     async def run(self) -> None:
         """Keep all connections."""
-        async with asyncio.TaskGroup() as group:
-            for device, line in self._lines.items():
-                group.create_task(line.run(), name=f"jt808 {self.name} {device}")
+        try:
+            async with asyncio.TaskGroup() as group:
+                for device, line in self._lines.items():
+                    group.create_task(line.run(), name=f"jt808 {self.name} {device}")
+                    if line.keeper is not None:
+                        group.create_task(line.keeper.run(), name=f"backlog of {device}")
+                if self._past is not None:
+                    group.create_task(self._save_often(self._past.file), name="saving")
+        finally:
+            if self._past is not None:
+                self._past.file.write(self._states())
+
+    async def _save_often(self, file: BacklogFile) -> None:
+        while True:
+            await asyncio.sleep(_SAVE_S)
+            await asyncio.to_thread(file.write, self._states())
+
+    def _states(self) -> dict[str, Saved]:
+        lines = self._lines.items()
+        return {name: line.keeper.state() for name, line in lines if line.keeper is not None}
 
     def on_message(self, topic: str, payload: bytes) -> None:
         """Hear nothing: the broker is not needed here."""
@@ -99,6 +136,7 @@ class _Line:
         terminal: Jt808Terminal,
         *,
         codes: CodeFile,
+        past: Past | None,
         monotonic_s: Callable[[], float],
         rng: random.Random,
     ) -> None:
@@ -107,9 +145,22 @@ class _Line:
         self._codes = codes
         self._monotonic_s = monotonic_s
         self._backoff = Backoff(_FLOOR_S, _CAP_S, rng)
-        self._queue = ReportQueue(spec.max_waiting)
         self._pace = Pace(spec.period_s)
         self._wake = asyncio.Event()
+        self.keeper: BacklogKeeper | None = None
+        self._queue = ReportQueue(spec.max_waiting)
+        if past is not None:
+            self.keeper = BacklogKeeper(
+                terminal.device,
+                history=past.history,
+                boot=past.boot,
+                saved=past.file.get(terminal.device),
+                max_waiting=spec.max_waiting,
+                period_s=spec.period_s,
+                encode=partial(encode_location, terminal=terminal, is_gcj02=spec.is_gcj02),
+                on_loaded=self._wake.set,
+            )
+            self._queue = self.keeper.queue
         self._serial = rng.randrange(0x10000)
         self._is_ready = False
         self._reason = "not yet connected"
@@ -123,18 +174,22 @@ class _Line:
         self.n_reports = 0
 
     def take(self, item: DeviceFix) -> None:
+        if self.keeper is not None:
+            self.keeper.seen(item)
         if not self._pace.is_due(item):
             self._n_passed_over += 1
+            self._queue.cover(item.boot, item.seq)
             return
         body = encode_location(
             item, self._terminal, is_gcj02=self._spec.is_gcj02, systems=self._systems(item)
         )
         if isinstance(body, Refusal):
             self._refused[body.value] += 1
+            self._queue.cover(item.boot, item.seq)
             return
         self._pace.told(item)
         self.n_reports += 1
-        self._queue.put(body)
+        self._queue.put(body, item.boot, item.seq)
         self._wake.set()
 
     def take_sky(self, sky: Sky) -> None:
@@ -214,7 +269,7 @@ class _Line:
                 if waking.done():
                     self._wake.clear()
                     waking = asyncio.ensure_future(self._wake.wait())
-                session.flush(now=now)
+                self._flush(session, now)
                 if deadline is not None and now >= deadline:
                     session.tick(now=now)
         except OSError as error:
@@ -225,6 +280,15 @@ class _Line:
                 with contextlib.suppress(asyncio.CancelledError, OSError):
                     await task
 
+    def _flush(self, session: Jt808Session, now: float) -> None:
+        session.flush(now=now)
+        if self._is_ready:
+            self._want()
+
+    def _want(self) -> None:
+        if self.keeper is not None:
+            self.keeper.want()
+
     def _note(self, event: Event) -> None:
         if isinstance(event, CodeIssued):
             self._codes.put(self._terminal.phone, event.code)
@@ -234,6 +298,7 @@ class _Line:
             self._is_ready = True
             self._reason = "authenticated"
             self._backoff.reset()
+            self._want()
             _log.info("jt808_ready", device=self._terminal.device)
 
     def _next_serial(self) -> int:
@@ -253,6 +318,8 @@ class _Line:
             "acked": self._queue.n_acked,
             "rejected": self._queue.n_rejected,
             "dropped": self._queue.n_dropped,
+            "stored": 0 if self.keeper is None else self.keeper.n_stored,
+            "missing": 0 if self.keeper is None else self.keeper.n_missing,
             "refused": dict(self._refused),
             "bad_frames": self._n_bad + (session.n_bad if session else 0),
             "unsupported_requests": self._n_unsupported + (session.n_unsupported if session else 0),

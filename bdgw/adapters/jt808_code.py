@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
-import structlog
+
+from bdgw.adapters.kept_file import read_kept, write_kept
 
 __all__ = ["CodeFile"]
-
-_log = structlog.get_logger(__name__)
 
 
 class CodeFile:
@@ -18,13 +16,7 @@ class CodeFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._codes: dict[str, str] = {}
-        try:
-            self._codes = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
-        except FileNotFoundError:
-            pass
-        except (OSError, msgspec.DecodeError) as error:
-            _log.warning("jt808_codes_unreadable", path=str(path), reason=str(error))
+        self._codes = read_kept(path, dict[str, str]) or {}
 
     def get(self, phone: str) -> str | None:
         """The code of a terminal."""
@@ -36,14 +28,4 @@ class CodeFile:
             self._codes.pop(phone, None)
         else:
             self._codes[phone] = code
-        draft = self._path.with_suffix(".new")
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(msgspec.json.encode(self._codes))
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self._path)
-        except OSError as error:
-            _log.error("jt808_codes_unwritable", path=str(self._path), reason=str(error))
+        write_kept(self._path, msgspec.json.encode(self._codes))

@@ -1,7 +1,8 @@
 """The terminal's side of one connection to a platform of JT/T 808. Pure.
 
 Registers where it has no code yet, authenticates, then sends reports until they are answered:
-those of now one by one, those of before the connection in batches. ``now`` is monotonic seconds.
+those of now one by one, those of before the connection in batches, at a limited rate and never so
+many at once that one of now must wait. ``now`` is monotonic seconds.
 
 Source: JT/T 808-2019, clauses 4.3 and 4.4 (answers, repetition) and 6 (communication).
 """
@@ -28,6 +29,10 @@ _N_REPEATS = 2
 _WINDOW = 8
 """Reports, or batches of them, without an answer."""
 _BATCH_LIMIT = 40
+_BACKLOG_WINDOW = 2
+"""Of these, how many may be of the backlog."""
+_BACKLOG_PER_S = 100.0
+"""Reports of the backlog: a day at 10 s in a minute and a half."""
 _DONE = (0, 4)
 _NOT_SUPPORTED = 3
 _REGISTRATION_RESULTS = {
@@ -79,6 +84,7 @@ class _Pending(msgspec.Struct):
     wait_s: float = _ANSWER_S
     n_repeats: int = 0
     reports: tuple[int, ...] = ()
+    is_backlog: bool = False
 
 
 class Jt808Session:
@@ -110,6 +116,7 @@ class Jt808Session:
         self._boundary = 0
         """The youngest report of before the connection stood."""
         self._can_batch = True
+        self._next_backlog_s = now
         self._last_sent_s = now
         self.n_unsupported = 0
         """Requests of the platform that were answered with: not supported."""
@@ -170,6 +177,8 @@ class Jt808Session:
         due = [pending.due_s for pending in self._pending.values()]
         if self._phase is _Phase.READY:
             due.append(self._last_sent_s + self._heartbeat_s)
+            if self._may_send_backlog() and self._queue.backlog(self._boundary, 1):
+                due.append(self._next_backlog_s)
         return min(due, default=None)
 
     def flush(self, *, now: float) -> None:
@@ -254,22 +263,35 @@ class Jt808Session:
             if report is not None:
                 self._ask(MessageId.LOCATION, report.body, now, (report,))
                 continue
+            if now < self._next_backlog_s or not self._may_send_backlog():
+                return
             backlog = self._queue.backlog(self._boundary, _BATCH_LIMIT if self._can_batch else 1)
             if not backlog:
                 return
             batch = backlog[: message.batch_length([each.body for each in backlog])]
             self._queue.take(batch)
-            if len(batch) == 1:
-                self._ask(MessageId.LOCATION, batch[0].body, now, tuple(batch))
-            else:
+            self._next_backlog_s = now + len(batch) / _BACKLOG_PER_S
+            message_id, body = MessageId.LOCATION, batch[0].body
+            if self._can_batch:
+                message_id = MessageId.LOCATION_BATCH
                 body = message.encode_batch([each.body for each in batch])
-                self._ask(MessageId.LOCATION_BATCH, body, now, tuple(batch))
+            self._ask(message_id, body, now, tuple(batch), is_backlog=True)
+
+    def _may_send_backlog(self) -> bool:
+        n_in_flight = sum(pending.is_backlog for pending in self._pending.values())
+        return n_in_flight < _BACKLOG_WINDOW
 
     def _n_in_flight(self) -> int:
         return sum(bool(pending.reports) for pending in self._pending.values())
 
     def _ask(
-        self, message_id: MessageId, body: bytes, now: float, reports: tuple[Report, ...] = ()
+        self,
+        message_id: MessageId,
+        body: bytes,
+        now: float,
+        reports: tuple[Report, ...] = (),
+        *,
+        is_backlog: bool = False,
     ) -> None:
         serial, frame = self._say(message_id, body, now)
         self._pending[serial] = _Pending(
@@ -277,6 +299,7 @@ class Jt808Session:
             frame=frame,
             due_s=now + _ANSWER_S,
             reports=tuple(report.id for report in reports),
+            is_backlog=is_backlog,
         )
 
     def _say(self, message_id: MessageId, body: bytes, now: float) -> tuple[int, bytes]:

@@ -10,6 +10,7 @@ from bdgw import __version__
 from bdgw.adapters import (
     Adapter,
     AdapterGroup,
+    BacklogFile,
     BinarySpec,
     CodeFile,
     Format,
@@ -19,8 +20,10 @@ from bdgw.adapters import (
     HomeAssistantAdapter,
     HomeAssistantSpec,
     Jt808Adapter,
+    Jt808Spec,
     Message,
     OwnTracksSpec,
+    Past,
     Post,
     PublishingAdapter,
     Refusal,
@@ -29,8 +32,9 @@ from bdgw.adapters import (
     record,
 )
 from bdgw.config import Config
+from bdgw.history import History
 from bdgw.model import DeviceFix
-from bdgw.plan import AdapterSpec, adapter_specs
+from bdgw.plan import adapter_specs
 from bdgw.publish import payload
 from bdgw.publish.outbox import Lane, Outbox, Outgoing
 from bdgw.receivers import Clock
@@ -39,7 +43,13 @@ __all__ = ["build_adapters"]
 
 
 def build_adapters(
-    config: Config, outbox: Outbox, *, clock: Clock, rng: random.Random
+    config: Config,
+    outbox: Outbox,
+    *,
+    history: History | None,
+    boot: str,
+    clock: Clock,
+    rng: random.Random,
 ) -> AdapterGroup:
     """Put the adapters together; nothing is opened yet.
 
@@ -64,24 +74,51 @@ def build_adapters(
 
     return AdapterGroup(
         [
-            _build(spec, post=post, clock=clock, rng=rng, state_dir=config.gateway.state_dir)
+            _build_jt808(
+                spec,
+                config.gateway.state_dir,
+                history=history,
+                boot=boot,
+                clock=clock,
+                rng=rng,
+            )
+            if isinstance(spec, Jt808Spec)
+            else _build(spec, post=post, clock=clock, rng=rng)
             for spec in adapter_specs(config)
         ]
     )
 
 
+def _build_jt808(
+    spec: Jt808Spec,
+    state_dir: Path,
+    *,
+    history: History | None,
+    boot: str,
+    clock: Clock,
+    rng: random.Random,
+) -> Jt808Adapter:
+    past = None
+    if history is not None:
+        file = BacklogFile(state_dir / f"jt808-{spec.name}-backlog.json")
+        past = Past(history=history, boot=boot, file=file)
+    codes = CodeFile(state_dir / f"jt808-{spec.name}.json")
+    return Jt808Adapter(spec, codes=codes, past=past, monotonic_s=clock.monotonic_s, rng=rng)
+
+
 def _build(
-    spec: AdapterSpec, *, post: Post, clock: Clock, rng: random.Random, state_dir: Path
+    spec: GpsdSpec | HomeAssistantSpec | OwnTracksSpec | GeoJsonSpec | BinarySpec,
+    *,
+    post: Post,
+    clock: Clock,
+    rng: random.Random,
 ) -> Adapter:
     if isinstance(spec, GpsdSpec):
         return GpsdServer(spec, utc_ns=clock.utc_ns, rng=rng)
     if isinstance(spec, HomeAssistantSpec):
         return HomeAssistantAdapter(spec, post=post, version=__version__)
-    if isinstance(spec, OwnTracksSpec | GeoJsonSpec | BinarySpec):
-        form = _format(spec)
-        return PublishingAdapter(spec.name, spec.devices, form, post=post, period_s=spec.period_s)
-    codes = CodeFile(state_dir / f"jt808-{spec.name}.json")
-    return Jt808Adapter(spec, codes=codes, monotonic_s=clock.monotonic_s, rng=rng)
+    form = _format(spec)
+    return PublishingAdapter(spec.name, spec.devices, form, post=post, period_s=spec.period_s)
 
 
 def _format(spec: OwnTracksSpec | GeoJsonSpec | BinarySpec) -> Format:

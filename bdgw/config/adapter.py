@@ -117,7 +117,7 @@ class Jt808AdapterConfig(_Common):
     period_s: Period = 10.0
     heartbeat_s: Seconds = 60.0
     max_waiting: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
-    """Reports that wait for each terminal while the platform is away."""
+    """Reports of each terminal in memory while the platform is away; older ones in the history."""
 
     @property
     def devices(self) -> tuple[str, ...]:

@@ -141,6 +141,7 @@ class Platform:
         self.received: list[Message] = []
         self.reports: list[dict[str, Any]] = []
         self.n_batches = 0
+        self.batch_kinds: set[int] = set()
         self.n_bad = 0
         self.connections: set[asyncio.StreamWriter] = set()
         # What goes wrong.
@@ -244,7 +245,9 @@ class Platform:
         if message.number == BATCH:
             if self.batch_result == 0:
                 self.n_batches += 1
-                self.reports += read_batch(message.body)[1]
+                kind, reports = read_batch(message.body)
+                self.batch_kinds.add(kind)
+                self.reports += reports
             return self.batch_result
         return 0 if message.number == HEARTBEAT else 3
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bdgw.adapters import CodeFile, Jt808Adapter
+from bdgw.adapters import CodeFile, Jt808Adapter, Past
 from bdgw.adapters.spec import Edition, Jt808Spec
 from bdgw.hub import SkySeen
 from fwsim.jt808_platform import AUTHENTICATE, HEARTBEAT, REGISTER, TERMINAL_REPLY, Platform
@@ -39,10 +39,13 @@ def spec(port: int, edition: Edition = Edition.Y2019, **changes: Any) -> Jt808Sp
 
 
 @contextlib.asynccontextmanager
-async def reporting(told: Jt808Spec, folder: Path) -> AsyncIterator[Jt808Adapter]:
+async def reporting(
+    told: Jt808Spec, folder: Path, past: Past | None = None
+) -> AsyncIterator[Jt808Adapter]:
     adapter = Jt808Adapter(
         told,
         codes=CodeFile(folder / "codes.json"),
+        past=past,
         monotonic_s=time.monotonic,
         rng=random.Random(1),
     )
@@ -60,6 +63,7 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bdgw.adapters.jt808_client._FLOOR_S", 0.01)
     monkeypatch.setattr("bdgw.adapters.jt808_client._CAP_S", 0.05)
     monkeypatch.setattr("bdgw.adapters.jt808_client._REFUSED_S", 0.01)
+    monkeypatch.setattr("bdgw.adapters.jt808_session._BACKLOG_PER_S", 1000.0)
 
 
 def terminal(adapter: Jt808Adapter) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def ready(queue: ReportQueue, now: float = 0.0) -> Jt808Session:
 def filled(count: int, max_waiting: int = 1000) -> ReportQueue:
     queue = ReportQueue(max_waiting)
     for number in range(count):
-        queue.put(number.to_bytes(31))
+        queue.put(number.to_bytes(31), "b", number)
     return queue
 
 
@@ -118,27 +118,59 @@ def test_no_report_goes_out_before_the_platform_has_let_it_in():
 
 
 def test_what_waited_goes_in_batches_and_what_is_of_now_by_itself():
-    queue = filled(70)
+    queue = filled(61)
     session = ready(queue)
-    queue.put(b"n" * 28)
-    session.flush(now=0.0)
     found = sent(session)
-    # The batches had been sent when the report of now came.
-    assert ids(found) == [MessageId.LOCATION_BATCH] * 3 + [MessageId.LOCATION]
-    assert [int.from_bytes(each.body[:2]) for each in found[:3]] == [30, 30, 10]
-    for each in found:
-        answer(session, each)
-    assert (len(queue), queue.n_acked) == (0, 71)
+    queue.put(b"n" * 28, "b", 70)
+    session.flush(now=0.0)
+    found += sent(session)
+    for _ in range(2):
+        now = session.deadline() or 0.0
+        session.tick(now=now)
+        found += sent(session)
+        answer(session, found[0], now=now)
+    assert ids(found) == [
+        MessageId.LOCATION_BATCH,  # it had been sent when the report of now came
+        MessageId.LOCATION,
+        MessageId.LOCATION_BATCH,
+        MessageId.LOCATION_BATCH,
+    ]
+    assert [int.from_bytes(each.body[:2]) for each in found if each is not found[1]] == [30, 30, 1]
+    assert {each.body[2] for each in found if each is not found[1]} == {1}
+    for each in found[1:]:
+        answer(session, each, now=1.0)
+    assert (len(queue), queue.n_acked) == (0, 62)
 
 
-def test_a_report_of_now_does_not_wait_behind_the_backlog():
+def test_a_report_of_now_never_waits_for_the_backlog():
     queue = filled(1000)
     session = ready(queue)
-    first = sent(session)
-    assert ids(first) == [MessageId.LOCATION_BATCH] * 8  # the window is full
-    queue.put(b"n" * 28)
-    answer(session, first[0])
-    assert ids(sent(session)) == [MessageId.LOCATION]
+    found = sent(session)
+    for now in (1.0, 2.0, 3.0):
+        session.tick(now=now)
+        found += sent(session)
+    # Nothing is answered, and there is room for reports of now.
+    assert ids(found) == [MessageId.LOCATION_BATCH] * 2
+    for number in range(6):
+        queue.put(b"n" * 28, "b", 1000 + number)
+        session.flush(now=4.0)
+        assert ids(sent(session)) == [MessageId.LOCATION]
+
+
+def test_the_backlog_goes_at_a_limited_rate():
+    queue = filled(1000)
+    session = ready(queue)
+    now, n_told = 0.0, 0
+    while now < 5.0:
+        for each in sent(session):
+            n_told += len(reports_of(each))
+            answer(session, each, now=now)
+        deadline = session.deadline()
+        assert deadline is not None
+        assert deadline > now
+        now = deadline
+        session.tick(now=now)
+    assert 470 <= n_told <= 530
 
 
 def test_a_batch_that_is_refused_is_sent_one_by_one():
@@ -146,17 +178,23 @@ def test_a_batch_that_is_refused_is_sent_one_by_one():
     session = ready(queue)
     (batch,) = sent(session)
     answer(session, batch, result=3)
-    single = sent(session)
+    now = 0.0
+    single = []
+    for result in (0, 2, 0):
+        now = session.deadline() or 0.0
+        session.tick(now=now)
+        (found,) = sent(session)
+        single.append(found)
+        answer(session, found, result=result, now=now)
     assert ids(single) == [MessageId.LOCATION] * 3
-    answer(session, single[0])
-    answer(session, single[1], result=2)
-    answer(session, single[2])
     assert (queue.n_acked, queue.n_rejected, len(queue)) == (2, 1, 0)
 
 
 def test_an_unanswered_message_is_repeated_and_then_given_up():
-    queue = filled(1)
+    queue = ReportQueue(10)
     session = ready(queue)
+    queue.put(b"n" * 28, "b", 0)
+    session.flush(now=0.0)
     (report,) = sent(session)
     # T(N+1) = T(N) x (N+1): ten seconds, then twenty, then sixty.
     for due_s in (10.0, 30.0):
@@ -194,8 +232,10 @@ def test_what_the_platform_asks_for_is_answered_with_not_supported():
 
 
 def test_answers_that_nobody_waits_for_change_nothing():
-    queue = filled(1)
+    queue = ReportQueue(10)
     session = ready(queue)
+    queue.put(b"n" * 28, "b", 0)
+    session.flush(now=0.0)
     (report,) = sent(session)
     reply = Reply(serial=(report.serial + 5) % 0x10000, message_id=0x0200, result=0)
     say(session, MessageId.PLATFORM_REPLY, encode_reply(reply))
@@ -296,7 +336,7 @@ class Lossy(RuleBasedStateMachine):
         for _ in range(count):
             body = len(self.put).to_bytes(31)
             self.put.add(body)
-            self.queue.put(body)
+            self.queue.put(body, "b", len(self.put))
         if self.session is not None:
             self.session.flush(now=self.now)
         self.collect()
@@ -335,6 +375,7 @@ class Lossy(RuleBasedStateMachine):
         self.queue.release_all()
         session = ready(self.queue, self.now)
         while len(self.queue):
+            self.now += 1.0
             session.flush(now=self.now)
             found = sent(session)
             assert found

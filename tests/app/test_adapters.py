@@ -20,6 +20,7 @@ from tests.app.rig import device, head, running
 from tests.app.test_mqtt_out import EPOCH
 from tests.publish.brokers import Mosquitto, Subscriber, find_mosquitto, free_port, until
 from tests.receivers.rig import Terminal
+from tests.support.spoken import epoch
 
 ROOT = "bdgw/v1/yp-01"
 ADAPTERS = """
@@ -156,3 +157,34 @@ def say(port: int, topic: str, payload: bytes) -> None:
     client.publish(topic, payload, qos=1).wait_for_publish(10)
     client.disconnect()
     client.loop_stop()
+
+
+async def test_a_platform_gets_what_it_missed_over_a_restart_of_the_gateway(
+    tmp_path, terminal, brisk, monkeypatch
+):
+    monkeypatch.setattr("bdgw.adapters.jt808_client._FLOOR_S", 0.05)
+    monkeypatch.setattr("bdgw.adapters.jt808_client._CAP_S", 0.2)
+    port = free_port()
+    jt808 = ADAPTERS[ADAPTERS.index('[[adapter]]\nkind = "jt808"') :].format(platform=port)
+    text = (
+        head(tmp_path, f'url = "mqtt://127.0.0.1:{free_port()}"')
+        + device("rover-1", terminal.url, 'frame = "CGCS2000"')
+        + jt808.replace('version = "2019"', 'version = "2019"\nperiod_s = 1.0')
+    )
+    for first in (0, 20):
+        async with running(text) as run:
+            await run.device_is("rover-1", lambda d: d["status"] == "waiting")
+            terminal.say(b"".join(epoch(second) for second in range(first, first + 20)))
+            await run.device_is("rover-1", lambda d: d["fixes"] == 20)
+    async with Platform(port=port) as platform, running(text) as run:
+        await until(lambda: len(platform.reports) >= 40, "what was missed")
+        (shown,) = (await run.status_is(is_answered))["adapters"][0]["terminals"]
+        assert (shown["acked"], shown["dropped"], shown["missing"]) == (40, 0, 0)
+        times = [report["beijing"] for report in platform.reports]
+        assert times == [f"2602011600{second:02d}" for second in range(40)]
+        assert platform.batch_kinds == {1}
+
+
+def is_answered(status: dict[str, Any]) -> bool:
+    (line,) = status["adapters"][0]["terminals"]
+    return bool(line["acked"]) and line["waiting"] + line["stored"] == 0
