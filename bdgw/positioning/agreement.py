@@ -7,11 +7,12 @@ evidence of its own, and that they do not is the mark of a wrong set.
 from __future__ import annotations
 
 import enum
+from collections import Counter
 
 import numpy as np
 
 from bdgw.positioning.fix_gate import Evidence
-from bdgw.positioning.match import common
+from bdgw.positioning.match import common, is_one_of
 from bdgw.rtcm.observation import IntArray
 
 __all__ = ["Agreement", "Verdict"]
@@ -54,7 +55,7 @@ class Agreement:
     def forget(self, key: IntArray) -> None:
         """Drop arcs that ended."""
         if len(key):
-            stay = ~np.isin(self._key, key)
+            stay = ~is_one_of(self._key, key)
             self._key, self._cycles = self._key[stay], self._cycles[stay]
 
     def fail(self) -> None:
@@ -92,12 +93,8 @@ def _same(group: IntArray, change: IntArray) -> tuple[int, int]:
     """
     if not len(group):
         return 0, 0
-    order = np.lexsort((change, group))
-    group, change = group[order], change[order]
-    begins = np.ones(len(group) + 1, dtype=np.bool_)
-    begins[1:-1] = (group[1:] != group[:-1]) | (change[1:] != change[:-1])
-    at = np.flatnonzero(begins)
-    names, index = np.unique(group[at[:-1]], return_inverse=True)
-    most = np.zeros(len(names), dtype=np.int64)
-    np.maximum.at(most, index, np.diff(at))
-    return int((most - 1).sum()), len(group) - len(names)
+    counts = Counter(zip(group.tolist(), change.tolist(), strict=True))
+    most: dict[int, int] = {}
+    for (name, _), n in counts.items():
+        most[name] = max(n, most.get(name, 0))
+    return sum(most.values()) - len(most), len(group) - len(most)

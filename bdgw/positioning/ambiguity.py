@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bdgw.positioning.match import common
+from bdgw.positioning.three import root_of
 from bdgw.rtcm.lock import FloatArray
 from bdgw.rtcm.observation import BoolArray, IntArray
 
@@ -91,12 +92,7 @@ class AmbiguityFilter:
         matrix = self._before[0] + part * matrix
         vector = self._before[1] + part * vector
         if moves:
-            is_kept = np.ones(len(vector), dtype=np.bool_)
-            is_kept[:_HEAD] = False
-            inner, short = _eliminated(matrix, vector, is_kept)
-            matrix, vector = np.zeros_like(matrix), np.zeros_like(vector)
-            matrix[_HEAD:, _HEAD:] = inner
-            vector[_HEAD:] = short
+            matrix, vector = _without_position(matrix, vector)
         self._before = (matrix, vector)
 
     def solve(self, zero: IntArray, wanted: IntArray) -> FloatSolution | None:
@@ -111,18 +107,43 @@ class AmbiguityFilter:
         role[wanted + _HEAD] = 2
         role[zero + _HEAD] = 0
         pair = wanted[role[wanted + _HEAD] == 2]
-        stay = np.flatnonzero(role)
-        matrix, vector = matrix[np.ix_(stay, stay)], vector[stay]
-        matrix[np.diag_indices(len(stay))] += _TINY
+        kept, drop = (role == 2).nonzero()[0], (role == 1).nonzero()[0]
+        reduced = matrix.take(kept, 0).take(kept, 1)
+        reduced.reshape(-1)[:: len(kept) + 1] += _TINY
+        right = vector[kept]
         try:
-            matrix, vector = _eliminated(matrix, vector, role[stay] == 2)
-            covariance: FloatArray = np.linalg.inv(matrix).astype(np.float64)
+            if len(drop):
+                inner, across = matrix.take(drop, 0).take(drop, 1), matrix.take(drop, 0)
+                inner.reshape(-1)[:: len(drop) + 1] += 2.0 * _TINY
+                across = across.take(kept, 1)
+                gain = np.linalg.solve(inner, np.column_stack((across, vector[drop])))
+                reduced -= across.T @ gain[:, :-1]
+                right = right - across.T @ gain[:, -1]
+            covariance: FloatArray = np.linalg.inv((reduced + reduced.T) / 2.0)
         except np.linalg.LinAlgError:
             return None
-        state = covariance @ vector
-        if not np.isfinite(state).all() or (np.diagonal(covariance) <= 0.0).any():
+        state = covariance @ right
+        if not np.isfinite(state).all() or (covariance.diagonal() <= 0.0).any():
             return None
         return FloatSolution(state[:_HEAD], state[_HEAD:], covariance, np.sort(pair))
+
+
+def _without_position(matrix: FloatArray, vector: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Eliminate the position, of which nothing is known afterwards.
+
+    Raises:
+        np.linalg.LinAlgError: it is singular.
+    """
+    inner = matrix[:_HEAD, :_HEAD].copy()
+    inner.reshape(-1)[:: _HEAD + 1] += _TINY
+    root = root_of(inner)
+    if root is None:
+        raise np.linalg.LinAlgError("the position is singular")
+    across, of_vector = root @ matrix[:_HEAD, _HEAD:], root @ vector[:_HEAD]
+    reduced, short = np.zeros_like(matrix), np.zeros_like(vector)
+    reduced[_HEAD:, _HEAD:] = matrix[_HEAD:, _HEAD:] - across.T @ across
+    short[_HEAD:] = vector[_HEAD:] - of_vector @ across
+    return reduced, short
 
 
 def _eliminated(
@@ -133,12 +154,12 @@ def _eliminated(
     Raises:
         np.linalg.LinAlgError: what is eliminated is singular.
     """
-    kept, drop = np.flatnonzero(is_kept), np.flatnonzero(~is_kept)
+    kept, drop = is_kept.nonzero()[0], (~is_kept).nonzero()[0]
     if not len(drop):
         return matrix, vector
-    inner = matrix[np.ix_(drop, drop)]
-    inner[np.diag_indices(len(drop))] += _TINY
-    across = matrix[np.ix_(drop, kept)]
+    out = matrix.take(drop, 0)
+    inner, across = out.take(drop, 1), out.take(kept, 1)
+    inner.reshape(-1)[:: len(drop) + 1] += _TINY
     gain = np.linalg.solve(inner, np.column_stack((across, vector[drop])))
-    reduced = matrix[np.ix_(kept, kept)] - across.T @ gain[:, :-1]
+    reduced = matrix.take(kept, 0).take(kept, 1) - across.T @ gain[:, :-1]
     return (reduced + reduced.T) / 2.0, vector[kept] - across.T @ gain[:, -1]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bdgw.positioning.match import distinct, is_one_of
 from bdgw.positioning.observation import ObservationEpoch
 from bdgw.positioning.satellite import N_SYSTEM_SATELLITES
 
@@ -24,7 +25,7 @@ class BaseParts:
     def young(self, base: ObservationEpoch, t_gpst_ns: int) -> list[ObservationEpoch]:
         """Take an epoch; give the parts that are young enough, newest first, each system once."""
         system = base.satellite // N_SYSTEM_SATELLITES
-        for one in np.unique(system[np.isfinite(base.pseudorange_m)]).tolist():
+        for one in distinct(system[np.isfinite(base.pseudorange_m)]):
             known = self._newest.get(one)
             if known is None or known.t_gpst_ns != base.t_gpst_ns:
                 self._newest[one] = base
@@ -37,6 +38,6 @@ class BaseParts:
         parts = []
         for t_ns in sorted(found, reverse=True):
             epoch = self._newest[found[t_ns][0]]
-            mask = np.isin(epoch.satellite // N_SYSTEM_SATELLITES, found[t_ns])
+            mask = is_one_of(epoch.satellite // N_SYSTEM_SATELLITES, found[t_ns])
             parts.append(epoch.taken(mask))
         return parts

@@ -7,10 +7,12 @@ same normal equations as double differences against any reference with their ful
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
+from bdgw.positioning.three import inverse_of
 from bdgw.rtcm.lock import FloatArray
 from bdgw.rtcm.observation import BoolArray, IntArray
 
@@ -37,8 +39,10 @@ class Groups(NamedTuple):
     def information(self, weight: FloatArray) -> FloatArray:
         """Give the weight matrix (n, n) of the single differences with the clocks eliminated."""
         scaled = self.member * weight
-        total = np.maximum(scaled.sum(axis=1), 1e-12)
-        matrix: FloatArray = np.diag(weight) - scaled.T @ (scaled / total[:, None])
+        total = np.maximum(np.add.reduce(scaled, axis=1), 1e-12)
+        rooted = scaled / np.sqrt(total)[:, None]
+        matrix: FloatArray = -(rooted.T @ rooted)
+        matrix.reshape(-1)[:: len(weight) + 1] += weight
         return matrix
 
     def taken(self, index: IntArray) -> Groups:
@@ -52,7 +56,8 @@ class Groups(NamedTuple):
 
 def groups_of(group: IntArray) -> Groups:
     """Sort pairs into their groups."""
-    return Groups((np.unique(group)[:, None] == group).astype(np.float64))
+    names = np.array(sorted(set(group.tolist())), dtype=group.dtype)
+    return Groups((names[:, None] == group).astype(np.float64))
 
 
 class RangeSolution(NamedTuple):
@@ -86,46 +91,46 @@ def solve_ranges(
     little off, and all of them in the same direction much. None where too few are left, or they
     still disagree.
     """
-    n_values = len(value_m)
+    member = groups.member
     together = None if satellite is None else groups_of(satellite).member
     weight = np.where(np.isfinite(value_m), weight, 0.0)
-    columns = np.empty((n_values, 4))
-    columns[:, :3] = design
-    columns[:, 3] = np.where(weight > 0.0, value_m, 0.0)
+    # Rows here, so that what runs over the values lies side by side.
+    columns = np.empty((4, len(value_m)))
+    columns[:3] = design.T
+    columns[3] = np.where(weight > 0.0, value_m, 0.0)
     for _ in range(max_excluded + 1):
-        used = weight > 0.0
-        total = groups.member @ weight
-        n_left = int(np.count_nonzero(used) - np.count_nonzero(total)) - 3
+        total = member @ weight
+        n_left = int(np.count_nonzero(weight)) - int(np.count_nonzero(total)) - 3
         if n_left < 0:
             return None
-        total = np.maximum(total, 1e-12)
-        mean = (groups.member @ (weight[:, None] * columns)) / total[:, None]
-        centred = columns - groups.member.T @ mean
-        weighted = centred[:, :3] * weight[:, None]
-        normal = weighted.T @ centred
-        try:
-            inverse: FloatArray = np.linalg.inv(normal[:, :3]).astype(np.float64)
-        except np.linalg.LinAlgError:
+        share_of = 1.0 / np.maximum(total, 1e-12)
+        centred = columns - (((columns * weight) @ member.T) * share_of) @ member
+        away = centred[:3]
+        weighted = away * weight
+        normal = weighted @ centred.T
+        inverse = inverse_of(normal[:, :3])
+        if inverse is None:
             return None
         step_m = inverse @ normal[:, 3]
         root = np.sqrt(weight)
-        off = (centred[:, 3] - centred[:, :3] @ step_m) * root
-        if not np.isfinite(off).all():
+        off = (centred[3] - step_m @ away) * root
+        squares = float(off @ off)
+        if not math.isfinite(squares):
             return None
         if n_left == 0:
-            return RangeSolution(step_m, inverse, used, 0.0, 0)
+            return RangeSolution(step_m, inverse, weight > 0.0, 0.0, 0)
         # The residual of a value is smaller than its error by its own part in the solution.
-        of_group = weight / (total @ groups.member)
-        share = of_group + ((weighted @ inverse) * centred[:, :3]).sum(axis=1)
-        size = np.abs(off) / np.sqrt(np.clip(1.0 - share, 0.02, 1.0))
-        worst = int(np.argmax(size))
-        most, bad = float(size[worst]), None
+        of_group = weight * (share_of @ member)
+        own = of_group + np.add.reduce((inverse @ weighted) * away, axis=0)
+        size = np.abs(off) / np.sqrt(np.minimum(np.maximum(1.0 - own, 0.02), 1.0))
+        worst = int(size.argmax())
+        most, bad = size.item(worst), None
         if together is not None:
             most, bad = _of_satellites(
                 together, weight, of_group, weighted, inverse, off * root, most
             )
         if most <= limit:
-            return RangeSolution(step_m, inverse, used, float(off @ off) / n_left, n_left)
+            return RangeSolution(step_m, inverse, weight > 0.0, squares / n_left, n_left)
         weight = weight.copy()
         weight[worst if bad is None else bad] = 0.0
     return None
@@ -144,11 +149,14 @@ def _of_satellites(
 
     Gives the largest statistic, and the values of that satellite if it is greater than ``most``.
     """
-    mine = together @ weighted
-    own = together @ np.column_stack((weight, weight * of_group, scaled))
-    spread = own[:, 0] - own[:, 1] - ((mine @ inverse) * mine).sum(axis=1)
-    sums = np.abs(own[:, 2]) / np.sqrt(np.maximum(spread, 0.02 * own[:, 0] + 1e-12))
-    worst = int(np.argmax(sums))
-    if sums[worst] <= most:
+    rows = np.empty((6, len(weight)))
+    rows[:3], rows[3], rows[5] = weighted, weight, scaled
+    rows[4] = weight * of_group
+    sums = rows @ together.T
+    mine, total = sums[:3], sums[3]
+    spread = total - sums[4] - np.add.reduce((inverse @ mine) * mine, axis=0)
+    size = np.abs(sums[5]) / np.sqrt(np.maximum(spread, 0.02 * total + 1e-12))
+    worst = int(size.argmax())
+    if size[worst] <= most:
         return most, None
-    return float(sums[worst]), together[worst] > 0.0
+    return size.item(worst), together[worst] > 0.0

@@ -15,6 +15,7 @@ import numpy as np
 from bdgw.positioning.double_difference import Groups, solve_ranges
 from bdgw.positioning.integers import Resolved
 from bdgw.positioning.pairing import Pairs, Weights
+from bdgw.positioning.three import squared_in
 from bdgw.rtcm.lock import FloatArray
 from bdgw.rtcm.observation import BoolArray, IntArray
 
@@ -140,7 +141,7 @@ def _refusal(
     if chi2 > _PHASE_CHI2:
         return "phases do not fit"
     apart = step_m - float_step_m
-    if float(apart @ np.linalg.solve(float_covariance, apart)) > _POSITION_CHI2:
+    if squared_in(float_covariance, apart) > _POSITION_CHI2:
         return "not where the float solution is"
     off_m = groups.centred(weights.code, pairs.code_m - pairs.design @ step_m)
     n_left = np.count_nonzero(weights.code) - groups.n_clocks(weights.code)

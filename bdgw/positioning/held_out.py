@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
+from bdgw.positioning.match import distinct
 from bdgw.rtcm.observation import IntArray
 
 __all__ = ["HeldOut"]
@@ -30,7 +29,7 @@ class HeldOut:
 
     def trials(self, satellite: IntArray) -> Iterator[list[int]]:
         """Give what to leave out, one try after the other, of the satellites of the epoch."""
-        present = np.unique(satellite).tolist()
+        present = distinct(satellite)
         held = [one for one in self._held if one in present]
         if held and self._n_passed >= _RETRY:
             self._n_passed = 0

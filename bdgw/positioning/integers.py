@@ -34,14 +34,17 @@ def candidates(
 
     The first has the greatest worth of its group, among the allowed ones where there are any.
     """
-    ranked = np.where(allowed, worth + 10.0, worth)
+    ranked = worth + 10.0 * allowed
     order = np.lexsort((-ranked, group))
+    sorted_group = group[order]
     is_first = np.ones(len(order), dtype=np.bool_)
-    is_first[1:] = group[order[1:]] != group[order[:-1]]
+    is_first[1:] = sorted_group[1:] != sorted_group[:-1]
     zero = order[is_first]
-    may = allowed & allowed[zero][np.cumsum(is_first) - 1][np.argsort(order, kind="stable")]
+    may = np.empty_like(allowed)
+    may[order] = allowed[zero][is_first.cumsum() - 1]
+    may &= allowed
     may[zero] = False
-    wanted = np.flatnonzero(may)
+    wanted = may.nonzero()[0]
     if len(wanted) > most:
         wanted = np.sort(wanted[np.argsort(-worth[wanted], kind="stable")[:most]])
     return zero, wanted

@@ -13,13 +13,14 @@ from typing import NamedTuple
 import numpy as np
 
 from bdgw.rtcm.lock import FloatArray
-from bdgw.rtcm.observation import IntArray
+from bdgw.rtcm.observation import BoolArray, IntArray
 
 __all__ = ["Decorrelated", "IntegerResult", "decorrelate", "search", "success_rate"]
 
 _GAIN = 1.0 - 1e-6
 _HALF = 0.6
 """An exact half would be enough; a little more saves the work and costs no rightness."""
+_ROUGH = 0.5
 
 
 class Decorrelated(NamedTuple):
@@ -70,9 +71,11 @@ def decorrelate(a: FloatArray, q: FloatArray, guess: FloatArray | None = None) -
     columns = z_matrix.T.copy()
     j = k = n - 2
     values = d.tolist()
+    # Which columns have anything to round: most have not, and need no look at their elements.
+    rough = _is_rough(rows).tolist()
     while j >= 0:
-        if j <= k:
-            column = rows[j]
+        if j <= k and rough[j]:
+            column, rough[j] = rows[j], False
             for i in range(j + 1, n):
                 whole = round(column.item(i))
                 if whole:
@@ -82,10 +85,21 @@ def decorrelate(a: FloatArray, q: FloatArray, guess: FloatArray | None = None) -
         joint = values[j] + below * below * values[j + 1]
         if joint < _GAIN * values[j + 1]:
             _swap(rows, columns, values, j, below, joint)
-            k, j = j, n - 2
+            changed = np.maximum.reduce(np.abs(rows[:j, j : j + 2]), axis=1) > _ROUGH
+            for i in changed.nonzero()[0].tolist():
+                rough[i] = True
+            # A column that came in by the exchange was as rough as it was.
+            rough[j], rough[j + 1] = True, True
+            k, j = j, min(j + 1, n - 2)
         else:
             j -= 1
     return Decorrelated(columns @ a, rows.T.copy(), np.array(values), columns.T.copy())
+
+
+def _is_rough(rows: FloatArray) -> BoolArray:
+    """Tell which columns of L have elements that round to something, in the rows given."""
+    largest: FloatArray = np.maximum.reduce(np.abs(np.triu(rows, 1)), axis=1)
+    return largest > _ROUGH
 
 
 def _is_reduced(lower: FloatArray, d: FloatArray) -> bool:
@@ -134,7 +148,10 @@ def search(reduced: Decorrelated, first: int, *, max_nodes: int = 4000) -> Integ
     d = reduced.d[first:].tolist()
     n = len(z)
     zs = z.tolist()
-    shift = np.zeros((n, n))
+    # Row k of ``later`` is what the choices after k shift the centre of k by, contiguous.
+    later = [row[k + 1 :] for k, row in enumerate(lower.T.copy())]
+    residual = np.zeros(n)
+    after = [residual[k + 1 :] for k in range(n)]
     centre, chosen, step = [0.0] * n, [0.0] * n, [0.0] * n
     part = [0.0] * (n + 1)
     best: list[tuple[float, list[float]]] = []
@@ -151,15 +168,11 @@ def search(reduced: Decorrelated, first: int, *, max_nodes: int = 4000) -> Integ
         if total < limit:
             if k > 0:
                 part[k] = total
+                residual[k] = -off
                 k -= 1
-                row = k + 1
-                # Conditional shift of all that come later by what was chosen here.
-                shift[k, : k + 1] = (
-                    shift[row, : k + 1] + (chosen[row] - centre[row]) * lower[row, : k + 1]
-                )
-                centre[k] = zs[k] + shift.item(k, k)
-                chosen[k] = float(round(centre[k]))
-                off = centre[k] - chosen[k]
+                centre[k] = at = zs[k] + float(later[k].dot(after[k]))
+                chosen[k] = nearest = float(round(at))
+                off = at - nearest
                 step[k] = math.copysign(1.0, off)
                 continue
             best.append((total, chosen.copy()))

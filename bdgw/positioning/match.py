@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from bdgw.rtcm.observation import IntArray
+from bdgw.rtcm.observation import BoolArray, IntArray
 
-__all__ = ["common", "n_distinct"]
+__all__ = ["common", "distinct", "is_one_of", "n_distinct"]
 
 
 def common(first: IntArray, second: IntArray) -> tuple[IntArray, IntArray]:
@@ -21,6 +23,17 @@ def common(first: IntArray, second: IntArray) -> tuple[IntArray, IntArray]:
     at[at == len(second)] = 0
     found = (second[at] == first).nonzero()[0]
     return found, at[found]
+
+
+def distinct(column: IntArray) -> list[int]:
+    """List the different values in their order."""
+    return sorted(set(column.tolist()))
+
+
+def is_one_of(column: IntArray, few: Sequence[int] | IntArray) -> BoolArray:
+    """Tell which values are among a few others."""
+    found: BoolArray = np.logical_or.reduce(column == np.asarray(few)[:, None], axis=0)
+    return found
 
 
 def n_distinct(column: IntArray) -> int:

@@ -78,7 +78,7 @@ class KeplerTable:
         self._node_rate = np.where(is_geo, omega_dot, omega_dot - turn)
         self._relativity = -2.0 * np.sqrt(mu * self._a) * self._e / SPEED_OF_LIGHT_M_S**2
         self._semi = np.sqrt(1.0 - self._e**2)
-        self._geo = np.flatnonzero(is_geo)
+        self._is_geo = is_geo
         self._turn = turn
 
     def __len__(self) -> int:
@@ -140,8 +140,8 @@ class KeplerTable:
             ),
             1,
         )
-        if len(self._geo):
-            at = np.flatnonzero(np.isin(row, self._geo))
+        if self._is_geo.any():
+            at = self._is_geo[row].nonzero()[0]
             position[at], velocity[at] = _from_inertial(
                 position[at], velocity[at], turn[at] * tk[at], turn[at]
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -85,7 +86,7 @@ def prepare(
         if len(pairs.key) < _FEWEST_PAIRS:
             return None
         age_s = np.abs(rover.t_gpst_ns - pairs.base_ns) * 1e-9
-        baseline_m = float(np.linalg.norm(place.ecef_m - around.base.ecef_m))
+        baseline_m = math.dist(place.ecef_m.tolist(), around.base.ecef_m.tolist())
         weights = weights_of(pairs, age_s=age_s, baseline_m=baseline_m)
         groups = groups_of(pairs.group)
         ranges = solve_ranges(
@@ -99,7 +100,7 @@ def prepare(
         )
         if ranges is None:
             return None
-        if float(np.linalg.norm(ranges.step_m)) < _FAR_M:
+        if math.hypot(*ranges.step_m.tolist()) < _FAR_M:
             break
         place = place_of(place.ecef_m + ranges.step_m)
     else:

@@ -10,7 +10,6 @@ import math
 from collections.abc import Sequence
 
 import msgspec
-import numpy as np
 
 from bdgw.model import FixKind
 from bdgw.positioning.agreement import Agreement, Verdict
@@ -21,7 +20,7 @@ from bdgw.positioning.fix_gate import Evidence, examine
 from bdgw.positioning.geometry import Place
 from bdgw.positioning.held_out import HeldOut
 from bdgw.positioning.integers import Resolved, Resolver, candidates
-from bdgw.positioning.match import n_distinct
+from bdgw.positioning.match import is_one_of, n_distinct
 from bdgw.positioning.noise import Noise
 from bdgw.positioning.observation import ObservationEpoch
 from bdgw.positioning.pairing import Pairs, Weights
@@ -35,6 +34,7 @@ from bdgw.positioning.solution import (
     enu_covariance,
     velocity_of,
 )
+from bdgw.positioning.three import squared_in
 from bdgw.rtcm.lock import FloatArray
 from bdgw.rtcm.observation import BoolArray
 
@@ -84,7 +84,7 @@ class Rtk:
         self._agreed = Agreement(n_epochs=options.n_epochs, span_s=options.span_s)
         self._watch = watch
         self._last_s: float | None = None
-        self._last_base_ns = np.zeros(0, dtype=np.int64)
+        self._last_base_ns: set[int] = set()
         self._watched_ns = 0
         self._code_noise, self._phase_noise = Noise(), Noise()
         self._anchor: Place | None = None
@@ -97,7 +97,7 @@ class Rtk:
         self._slips.reset()
         self._agreed.reset()
         self._last_s = self._anchor = None
-        self._last_base_ns = np.zeros(0, dtype=np.int64)
+        self._last_base_ns = set()
 
     def solve(
         self,
@@ -120,7 +120,8 @@ class Rtk:
         newest_ns = int(prepared.pairs.base_ns.max())
         if newest_ns != self._watched_ns:
             self._watched_ns = newest_ns
-            new = prepared.pairs.taken(prepared.pairs.base_ns == newest_ns)
+            is_new = prepared.pairs.base_ns == newest_ns
+            new = prepared.pairs if is_new.all() else prepared.pairs.taken(is_new)
             if self._watch.see(newest_ns * 1e-9, new):
                 self.reset()
         t_s = rover.t_gpst_ns * 1e-9
@@ -158,14 +159,15 @@ class Rtk:
         self._filter.begin(elapsed_s, pairs.key, slipped | ~has_phase)
         matrix, vector = normal_equations(pairs, weights, groups)
         self._filter.add(matrix, vector)
-        base_ns, at = np.unique(pairs.base_ns, return_inverse=True)
+        base_ns = set(pairs.base_ns.tolist())
         part = 1.0
         if elapsed_s > 0.0:
             # Multipath changes slowly: of an epoch soon after another only a part is new. With
             # the base's epoch of before nothing is, as its noise is in already.
             part = min(1.0, elapsed_s / self._options.new_s)
-            is_new = ~np.isin(base_ns, self._last_base_ns)[at]
-            if not is_new.all():
+            old = base_ns & self._last_base_ns
+            if old:
+                is_new = ~is_one_of(pairs.base_ns, list(old))
                 fresh = Weights(weights.code * is_new, weights.phase * is_new)
                 matrix, vector = normal_equations(pairs, fresh, groups)
         self._filter.keep(matrix, vector, part, moves=not self._options.is_static)
@@ -196,7 +198,7 @@ class Rtk:
         for left_out in self._held.trials(pairs.satellite[allowed]):
             some, solved = allowed, floating
             if left_out:
-                some = allowed & ~np.isin(pairs.satellite, left_out)
+                some = allowed & ~is_one_of(pairs.satellite, left_out)
                 again = self._solve_float(prepared, some)
                 if again is None:
                     break
@@ -294,7 +296,7 @@ def _is_astray(floating: FloatSolution, ranges: RangeSolution) -> bool:
     """Whether float solution and codes of the epoch contradict each other."""
     apart = floating.step_m - ranges.step_m
     both = ranges.covariance + floating.covariance[:3, :3]
-    return float(apart @ np.linalg.solve(both, apart)) > _ASTRAY_CHI2
+    return squared_in(both, apart) > _ASTRAY_CHI2
 
 
 def _solution(

@@ -291,7 +291,10 @@ def _normal(
     weight = 1.0 / variance
     weighted = design * weight[:, None]
     normal, right = design.T @ weighted, weighted.T @ rest
-    names, index = np.unique(satellite, return_inverse=True)
+    # The cells are sorted by satellite.
+    begins = np.ones(len(satellite), dtype=np.bool_)
+    begins[1:] = satellite[1:] != satellite[:-1]
+    names, index = satellite[begins], begins.cumsum() - 1
     which = np.zeros((len(names), len(satellite)))
     which[index, np.arange(len(satellite))] = gamma
     between = which @ weighted

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from bdgw.positioning.double_difference import Groups, solve_ranges
-from bdgw.positioning.match import common
+from bdgw.positioning.match import common, is_one_of
 from bdgw.positioning.pairing import Pairs
 from bdgw.rtcm.lock import FloatArray
 from bdgw.rtcm.observation import BoolArray, IntArray
@@ -76,7 +76,7 @@ def _apart(satellite: IntArray, change_m: FloatArray, limit_m: float) -> IntArra
     part = same & (np.abs(change_m[1:] - change_m[:-1]) > limit_m)
     if not part.any():
         return np.zeros(0, dtype=np.int64)
-    return np.flatnonzero(np.isin(satellite, satellite[1:][part]))
+    return is_one_of(satellite, satellite[1:][part]).nonzero()[0]
 
 
 def _off_motion(
