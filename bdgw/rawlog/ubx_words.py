@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 from bdgw.positioning.satellite import satellite_id
 from bdgw.rawlog.beidou_d1 import BeidouReader
+from bdgw.rawlog.beidou_d2 import BeidouGeoReader
 from bdgw.rawlog.event import IonosphereSeen, OrbitSeen
+from bdgw.rawlog.galileo_inav import GalileoReader
 from bdgw.rawlog.glonass_string import GlonassReader
 from bdgw.rawlog.lnav import LnavReader
 from bdgw.rawlog.ubx_measurement import GNSS_LETTERS
@@ -21,6 +23,8 @@ __all__ = ["Broadcast", "WordReader", "glonass_channel"]
 
 _HEAD_BYTES = 8
 _CHANNEL_OFFSET = 7
+_D1, _D2, _INAV = (0, 2, 4), (1, 3, 10), (1, 5)
+"""Signals that carry a message: D1 and D2 come on B1I, B2I and B3I, I/NAV on E1-B and E5b-I."""
 
 
 class Broadcast(NamedTuple):
@@ -40,7 +44,9 @@ class WordReader:
     """Collects the pages of each satellite; nothing is raised, whatever the payload is."""
 
     def __init__(self) -> None:
-        self._lnav, self._strings, self._d1 = LnavReader(), GlonassReader(), BeidouReader()
+        self._lnav, self._strings, self._inav = LnavReader(), GlonassReader(), GalileoReader()
+        self._d1 = {signal: BeidouReader() for signal in _D1}
+        self._d2 = {signal: BeidouGeoReader() for signal in _D2}
 
     def read(self, payload: bytes, near_gpst_ns: int) -> Broadcast | None:
         """Take a message; None where nothing of it is used."""
@@ -52,14 +58,11 @@ class WordReader:
             return None
         words = struct.unpack_from(f"<{n_words}I", payload, _HEAD_BYTES)
         satellite = satellite_id(f"{letter}{number:02d}")
-        page: Page | None = None
-        if letter in "GJ" and signal == 0:
-            page = self._lnav.read(satellite, words, near_gpst_ns, is_qzss=letter == "J")
-        elif letter == "R":
+        if letter == "R":
             fcn = channel - _CHANNEL_OFFSET
-            page = self._strings.read(satellite, fcn, words, near_gpst_ns)
-        elif letter == "C" and signal == 0:
-            page = self._d1.read(satellite, words, near_gpst_ns)
+            page: Page | None = self._strings.read(satellite, fcn, words, near_gpst_ns)
+        else:
+            page = self._page(letter, satellite, signal, words, near_gpst_ns)
         if page is None:
             return None
         events: list[OrbitSeen | IonosphereSeen] = []
@@ -68,6 +71,19 @@ class WordReader:
         if page.ionosphere is not None:
             events.append(IonosphereSeen(letter, page.ionosphere))
         return Broadcast(satellite, signal, page.number, tuple(events))
+
+    def _page(
+        self, letter: str, satellite: int, signal: int, words: tuple[int, ...], near_gpst_ns: int
+    ) -> Page | None:
+        if letter in "GJ" and signal == 0:
+            return self._lnav.read(satellite, words, near_gpst_ns, is_qzss=letter == "J")
+        if letter == "C" and signal in self._d1:
+            return self._d1[signal].read(satellite, words, near_gpst_ns)
+        if letter == "C" and signal in self._d2:
+            return self._d2[signal].read(satellite, words, near_gpst_ns)
+        if letter == "E" and signal in _INAV:
+            return self._inav.read(satellite, signal, words, near_gpst_ns)
+        return None
 
 
 def glonass_channel(payload: bytes) -> tuple[str, int] | None:
