@@ -1,33 +1,38 @@
-"""A gateway that is killed: lives over one outbox file. ``outbox_child.py FILE LIFE [drain]``.
+"""A gateway that is killed: lives over one outbox file.
 
-Lines on stdout are what the outside knows at that moment: ``safe NAME``, ``sent NAME`` (the broker
-has it). With ``drain`` it sends what is left and ends.
+``outbox_child.py FILE LIFE roomy|tight [drain]``. Lines on stdout are what the outside knows at
+that moment: ``safe NAME``, ``sent NAME`` (the broker has it), ``told NAME`` (it will not get it).
+With ``drain`` it sends what is left, tells, and ends.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import sys
 import time
 
 from bdgw.publish.durable_outbox import DurableOutbox
-from bdgw.publish.outbox import Entry, Lane, Outgoing
-from bdgw.publish.outbox_pace import LanePace
+from bdgw.publish.outbox import FIX_SCHEMA, Entry, Lane, Outgoing
+from bdgw.publish.outbox_pace import Bounds, LanePace
 from bdgw.store.outbox_file import OutboxFile
 
 WINDOW = 20
+DEVICES = ("d0", "d1", "d2")
+_next_seq = dict.fromkeys(DEVICES, 0)
+BOUNDS = {"roomy": Bounds(), "tight": Bounds(max_items=150)}
 
 
 def say(*words: str) -> None:
     os.write(1, (" ".join(words) + "\n").encode())
 
 
-async def live(path: str, life: int, *, is_draining: bool) -> None:
+async def live(path: str, life: int, bounds: Bounds, *, is_draining: bool) -> None:
     rng = random.Random(life)
     pace = LanePace(lag_s=0.002, backlog_after_s=0.005, history_per_s=1e5, window=WINDOW)
-    outbox = DurableOutbox(monotonic_s=time.monotonic, pace=pace)
+    outbox = DurableOutbox(monotonic_s=time.monotonic, pace=pace, bounds=bounds)
     outbox.open(OutboxFile(path))
     say("open")
     flying: list[Entry] = []
@@ -41,21 +46,37 @@ async def live(path: str, life: int, *, is_draining: bool) -> None:
             rng.shuffle(flying)
             for _ in range(rng.randrange(len(flying) + 1)):
                 entry = flying.pop()
-                say("sent", entry.payload.decode(), entry.lane)
+                say("sent", name_of(entry), entry.lane)
                 outbox.ack(entry.id)
         await asyncio.sleep(rng.choice((0, 0.001)))
     await outbox.close()
+    for device in DEVICES if is_draining else ():
+        for lost in outbox.losses.undelivered(device):
+            for seq in range(lost.numbers.first, lost.numbers.last + 1):
+                say("told", f"{lost.boot}-{device}-{seq}")
+
+
+def name_of(entry: Entry) -> str:
+    if entry.lane is Lane.ALARM:
+        return entry.payload.decode()
+    fix = json.loads(entry.payload)
+    return f"{fix['boot']}-{fix['dev']}-{fix['seq']}"
 
 
 def put(outbox: DurableOutbox, life: int, number: int) -> None:
-    name = f"{life}-{number}"
     is_alarm = number % 10 == 0
+    device = DEVICES[number % 3]
+    seq = _next_seq[device]
+    _next_seq[device] += not is_alarm
+    name = f"{life}-alarm-{number}" if is_alarm else f"{life}-{device}-{seq}"
+    fix = {"dev": device, "boot": str(life), "seq": seq}
     entry_id = outbox.put(
         Outgoing(
             topic="t",
-            payload=name.encode(),
+            payload=name.encode() if is_alarm else json.dumps(fix).encode(),
             lane=Lane.ALARM if is_alarm else Lane.LIVE,
-            supersede_key=None if is_alarm else f"d{number % 3}",
+            supersede_key=None if is_alarm else device,
+            schema=None if is_alarm else FIX_SCHEMA,
             late_topic=None if is_alarm else "late",
         ),
         now_s=time.monotonic(),
@@ -65,4 +86,5 @@ def put(outbox: DurableOutbox, life: int, number: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(live(sys.argv[1], int(sys.argv[2]), is_draining=sys.argv[3:] == ["drain"]))
+    file, number, room, *more = sys.argv[1:]
+    asyncio.run(live(file, int(number), BOUNDS[room], is_draining=more == ["drain"]))

@@ -315,14 +315,18 @@ class TightDrill(Drill):
 
     bounds = Bounds(max_items=8, memory_items=12)
 
-    @rule(key=st.sampled_from("abc"), lane=st.sampled_from((Lane.LIVE, Lane.HISTORY)))
-    def put_many(self, key, lane):
+    @rule(
+        key=st.sampled_from("abc"),
+        lane=st.sampled_from((Lane.LIVE, Lane.HISTORY)),
+        seconds=st.sampled_from((LAG_S, BACKLOG_S)),
+    )
+    def put_many(self, key, lane, seconds):
         for _ in range(5):
             if lane is Lane.LIVE:
                 self.put_live(key)
             else:
                 self.put(lane, key)
-        self.pass_time(BACKLOG_S)
+        self.pass_time(seconds)
         if self.plan is None:
             self.begin_commit()
         if self.plan is not None:
