@@ -75,6 +75,20 @@ class Via(enum.StrEnum):
     FILE = "file"
 
 
+class Heading(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a vehicle points, by two antennas on it.
+
+    ``heading_deg`` is clockwise from true north, ``pitch_deg`` that of the vector between the
+    antennas above the horizon, ``baseline_m`` its length; ``acc_…`` are standard deviations.
+    """
+
+    heading_deg: float
+    acc_heading_deg: float
+    pitch_deg: float
+    acc_pitch_deg: float
+    baseline_m: float
+
+
 class Fix(msgspec.Struct, frozen=True, kw_only=True):
     """One epoch of one receiver: everything in it was said of the same instant.
 
@@ -101,6 +115,8 @@ class Fix(msgspec.Struct, frozen=True, kw_only=True):
     hdop: float | None = None
     corr_age_s: float | None = None
     corr_station: int | None = None
+    heading: Heading | None = None
+    """Only of a live fix; the history does not keep it."""
 
 
 class Satellite(msgspec.Struct, frozen=True, gc=False):

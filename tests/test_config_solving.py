@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from bdgw import config
 from bdgw.errors import ConfigError
 from bdgw.plan import solver_specs
-from bdgw.solving import SolveMode
+from bdgw.solving import HeadingSpec, SolveMode
 
 HEAD = """
 [gateway]
@@ -46,6 +48,32 @@ def test_the_room_is_told_how(mode: str):
 def test_without_a_correction_there_is_no_base():
     (spec,) = solver_specs(parsed('solve = "gateway"'))
     assert not spec.has_base
+
+
+def test_the_room_is_told_of_a_heading():
+    (spec,) = solver_specs(
+        parsed(
+            'solve = "gateway"',
+            'heading = { from = "base", baseline_m = 1.23, offset_deg = -90 }',
+        )
+    )
+    assert spec.heading == HeadingSpec(device="base", baseline_m=1.23, offset_deg=-90.0)
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        (('heading = { from = "base" }',), "heading: only with solve"),
+        (('solve = "gateway"', 'heading = { from = "bose" }'), "did you mean 'base'"),
+        (('solve = "gateway"', 'heading = { from = "rover" }'), "'rover' does not exist"),
+        (('solve = "gateway"', 'heading = { form = "base" }'), "did you mean 'from'"),
+        (('solve = "gateway"', "heading = { baseline_m = 1 }"), "heading.from: is missing"),
+        (('solve = "gateway"', 'heading = { from = "base", baseline_m = 0 }'), "baseline_m"),
+    ],
+)
+def test_a_heading_that_cannot_be_is_refused(lines: tuple[str, ...], why: str):
+    with pytest.raises(ConfigError, match=re.escape(why)):
+        parsed(*lines)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,13 @@ file of their own, never here. Nothing that is physically true has a default.
 
 from bdgw.config.caster import CasterConfig, CasterMountConfig, CasterUserConfig
 from bdgw.config.correction import AccountConfig, CorrectionConfig, GgaConfig, PlaceConfig
-from bdgw.config.device import DeviceConfig, ListenerConfig, MatchConfig, RtkConfig
+from bdgw.config.device import (
+    DeviceConfig,
+    HeadingConfig,
+    ListenerConfig,
+    MatchConfig,
+    RtkConfig,
+)
 from bdgw.config.file import Config, load, load_users, parse
 from bdgw.config.gateway import ApiConfig, BrokerConfig, GatewayConfig, LogConfig, TokenConfig
 from bdgw.config.history import HistoryConfig, StoreConfig
@@ -34,6 +40,7 @@ __all__ = [
     "GatewayConfig",
     "GgaConfig",
     "GroupConfig",
+    "HeadingConfig",
     "HistoryConfig",
     "ListenerConfig",
     "LogConfig",

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from bdgw.config.shortmsg import FamilyName
 from bdgw.config.value import Frame, Name, Seconds, SecretConfig, Section, Url, Year
 
-__all__ = ["DeviceConfig", "ListenerConfig", "MatchConfig", "RtkConfig"]
+__all__ = ["DeviceConfig", "HeadingConfig", "ListenerConfig", "MatchConfig", "RtkConfig"]
 
 
 class MatchConfig(Section):
@@ -56,6 +56,17 @@ class RtkConfig(Section):
     """How long an epoch waits for the base's of the same instant."""
 
 
+class HeadingConfig(Section):
+    """The heading from the antenna of another device on the same vehicle."""
+
+    of: Annotated[str, Field(alias="from", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+    """The device of the other antenna."""
+    baseline_m: Annotated[float, Field(gt=0, le=1000)] | None = None
+    """How far both antennas are apart: a vector of another length is not believed."""
+    offset_deg: Annotated[float, Field(ge=-360, le=360)] = 0.0
+    """How far the bow is clockwise of the direction from the other antenna to this one."""
+
+
 class DeviceConfig(Section):
     """One device."""
 
@@ -77,6 +88,8 @@ class DeviceConfig(Section):
     solve: Literal["receiver", "gateway", "both"] = "receiver"
     """Who computes the position."""
     rtk: RtkConfig | None = None
+    heading: HeadingConfig | None = None
+    """Where the vehicle points, by the antenna of another device."""
     frame: Frame | None = None
     """Frame of the receiver's coordinates, e.g. WGS84 or CGCS2000. Without it fixes have none."""
     epoch: Year | None = None
@@ -97,6 +110,8 @@ class DeviceConfig(Section):
         if self.solve == "receiver":
             if self.rtk is not None:
                 raise ValueError('rtk: only with solve = "gateway" or "both"')
+            if self.heading is not None:
+                raise ValueError('heading: only with solve = "gateway" or "both"')
             return self
         if self.role != "receiver":
             raise ValueError('solve: only a device with role = "receiver" is solved')

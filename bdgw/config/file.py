@@ -66,11 +66,19 @@ class Config(Section):
         """Whoever is named elsewhere in the file stands there."""
         corrections = {correction.name for correction in self.correction}
         bases = {device.id for device in self.device if device.role == "base"}
+        live = {
+            device.id
+            for device in self.device
+            if device.role != "terminal" and not device.url.startswith("file://")
+        }
         mounts = self.caster.mounts if self.caster else ()
         pushed = {mount.name for mount in mounts if mount.source == "push"}
         for device in self.device:
             if device.correction not in ("none", "nearest"):
                 known_name(f"device {device.id!r}: correction =", device.correction, corrections)
+            if device.heading is not None:
+                key = f"device {device.id!r}: heading.from ="
+                known_name(key, device.heading.of, live - {device.id})
         for correction in self.correction:
             owner = f"correction {correction.name!r}"
             for standby in correction.standbys:
@@ -200,7 +208,7 @@ def _known_keys(location: tuple[str | int, ...], whole: type[BaseModel]) -> list
             model = ADAPTER_KINDS[str(part)]
         elif isinstance(part, str):
             model = _model_of(model.model_fields[part].annotation) or model
-    return list(model.model_fields)
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _model_of(annotation: object) -> type[BaseModel] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bdgw.config import Config, DeviceConfig, MatchConfig, RtkConfig
+from bdgw.config import Config, DeviceConfig, HeadingConfig, MatchConfig, RtkConfig
 from bdgw.errors import ConfigError
 from bdgw.intake import DeviceFacts
 from bdgw.model import Via
@@ -23,7 +23,7 @@ from bdgw.receivers import (
     UnknownPolicy,
     parse_endpoint,
 )
-from bdgw.solving import SolveMode, SolverSpec
+from bdgw.solving import HeadingSpec, SolveMode, SolverSpec
 
 __all__ = ["device_facts", "device_specs", "listener_specs", "solver_specs"]
 
@@ -149,6 +149,15 @@ def solver_specs(config: Config) -> list[SolverSpec]:
                 is_static=rtk.static,
                 max_age_s=rtk.max_age_s,
                 wait_s=rtk.wait_s,
+                heading=_heading(device.heading),
             )
         )
     return specs
+
+
+def _heading(heading: HeadingConfig | None) -> HeadingSpec | None:
+    if heading is None:
+        return None
+    return HeadingSpec(
+        device=heading.of, baseline_m=heading.baseline_m, offset_deg=heading.offset_deg
+    )

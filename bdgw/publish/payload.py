@@ -85,6 +85,11 @@ class FixPayload(msgspec.Struct, omit_defaults=True, kw_only=True):
     acc_conf: float | None = None
     speed_m_s: float | None = None
     course_deg: float | None = None
+    heading_deg: float | None = None
+    acc_heading_deg: float | None = None
+    pitch_deg: float | None = None
+    acc_pitch_deg: float | None = None
+    baseline_m: float | None = None
     sats_used: int | None = None
     hdop: float | None = None
     corr: CorrectionPayload | None = None
@@ -141,6 +146,12 @@ def fix_payload(
             payload.bdt_sow_s = round(sow_ns / 1e9, 6)
     elif fix.tod_utc_ns is not None:
         payload.tod_utc_s = fix.tod_utc_ns / 1e9
+    if fix.heading is not None:
+        payload.heading_deg = fix.heading.heading_deg
+        payload.acc_heading_deg = fix.heading.acc_heading_deg
+        payload.pitch_deg = fix.heading.pitch_deg
+        payload.acc_pitch_deg = fix.heading.acc_pitch_deg
+        payload.baseline_m = fix.heading.baseline_m
     if corr is not None:
         payload.corr = CorrectionPayload(
             name=corr.name,

@@ -60,6 +60,11 @@ class Solving:
     ) -> None:
         """Prepare; no process is started yet."""
         self._feeds = {spec.device: Feed(spec) for spec in specs}
+        self._followers: dict[str, list[Feed]] = {}
+        """Who takes its heading from a device."""
+        for spec in specs:
+            if spec.heading is not None:
+                self._followers.setdefault(spec.heading.device, []).append(self._feeds[spec.device])
         self._emit = emit
         self._alarm = alarm
         self._clock = clock
@@ -103,6 +108,9 @@ class Solving:
         if feed is not None:
             feed.rover_frame(frame, near_gpst_ns=self._near_gpst_ns(now), now=now)
             self._look(device)
+        for follower in self._followers.get(device, ()):
+            follower.second_frame(frame, near_gpst_ns=self._near_gpst_ns(now), now=now)
+            self._look(follower.spec.device)
 
     def receiver_epoch(self, device: str, epoch: EpochSeen, now: float) -> None:
         """Take what the receiver of a device that both solve says of an epoch."""

@@ -10,11 +10,12 @@ from collections import Counter, deque
 
 import msgspec
 
-from bdgw.model import FixKind, Provenance, Solver
+from bdgw.model import Fix, FixKind, Provenance, Solver
 from bdgw.receiver import EpochSeen
 from bdgw.rtcm.frame import LEADS as RTCM3_LEADS
-from bdgw.solving.fix import fix_of, provenance_of
+from bdgw.solving.fix import fix_of, heading_of, provenance_of
 from bdgw.solving.gathering import (
+    LANGUAGE_S,
     EpochFrames,
     Gathered,
     Gatherer,
@@ -27,6 +28,7 @@ from bdgw.solving.job import Job, Outcome
 from bdgw.solving.joining import Joiner
 from bdgw.solving.matching import Matcher, Pair
 from bdgw.solving.position import Position
+from bdgw.solving.second_antenna import SecondAntenna
 from bdgw.solving.snapshot import SolverSnapshot
 from bdgw.solving.spec import SolveMode, SolverSpec
 
@@ -38,9 +40,6 @@ _OWED_MAX = 2 * _ORBITS_MAX
 """While no epoch comes the sets that do are kept; beyond, only the newest of each."""
 _SMOOTH = 0.05
 _DAY_NS = 86_400_000_000_000
-_LANGUAGE_S = 10.0
-"""So long a language must be silent before epochs in another one are taken: receivers may send
-both, and their phases do not continue each other."""
 _COMPUTE_S = 1.0
 """A fix of the receiver waits so much longer than the base may take."""
 
@@ -79,6 +78,9 @@ class Feed:
         self._matcher = Matcher(
             wait_s=spec.wait_s, max_age_s=spec.max_age_s, has_base=spec.has_base
         )
+        self._second = None if spec.heading is None else SecondAntenna(wait_s=spec.wait_s)
+        self._held: deque[_Matched] = deque()
+        """Matched with the base, and waiting for the other antenna."""
         self._ready: deque[_Matched] = deque()
         self._orbits: dict[tuple[int, int], bytes] = {}
         self._owed: deque[tuple[int, bytes]] = deque()
@@ -93,6 +95,8 @@ class Feed:
         self._n_solved = 0
         self._ms_per_epoch: float | None = None
         self._why: str | None = None
+        self._vectors: Counter[FixKind] = Counter()
+        self._vector_why: str | None = None
         self._has_heard = False
         self._solved: list[Position] = []
         self.joiner = (
@@ -113,6 +117,17 @@ class Feed:
         self._date(self._near_ns(near_gpst_ns))
         for item in found:
             self._rover_said(item, now)
+        self._look(now)
+
+    def second_frame(self, frame: bytes, *, near_gpst_ns: int | None, now: float) -> None:
+        """Take a frame of the other antenna's stream."""
+        if self._second is None:
+            return
+        near_ns = self._near_ns(near_gpst_ns)
+        for item in self._second.receive(frame, near_gpst_ns=near_ns, now=now):
+            self._hear_time(item)
+            self._second_said(item)
+        self._date(self._near_ns(near_gpst_ns))
         self._look(now)
 
     def receiver_epoch(self, epoch: EpochSeen, now: float) -> None:
@@ -147,6 +162,9 @@ class Feed:
             self._rover_said(item, now)
         for item in self._base.tick(now=now):
             self._base_said(item)
+        if self._second is not None:
+            for item in self._second.tick(now=now):
+                self._second_said(item)
         self._look(now)
         if self.joiner is not None:
             self.joiner.tick(now)
@@ -159,6 +177,7 @@ class Feed:
             self._base.deadline(),
             self._matcher.deadline(),
             joined_s,
+            *self._second_deadlines(),
         )
         return min((at_s for at_s in parts if at_s is not None), default=None)
 
@@ -189,6 +208,8 @@ class Feed:
             mask_deg=spec.mask_deg,
             is_static=spec.is_static,
             max_age_s=spec.max_age_s,
+            second=b"" if self._second is None else self._second.frames_of(rover),
+            heading=spec.heading,
         )
         return Ready(
             job=job,
@@ -219,6 +240,7 @@ class Feed:
             spent_ms if before_ms is None else before_ms + _SMOOTH * (spent_ms - before_ms)
         )
         fix = fix_of(solution, ready.station, is_dated=ready.is_dated)
+        fix = self._with_heading(fix, outcome)
         corr = provenance_of(fix, ready.source)
         if self.joiner is not None:
             self.joiner.solved(fix, corr, ready.rx_s, now)
@@ -251,6 +273,8 @@ class Feed:
             reason=self._why if self._has_heard else "no whole epoch of observations has come",
             compared={} if joiner is None else dict(joiner.counts),
             is_disagreeing=None if joiner is None else joiner.watch.is_disagreeing,
+            vectors={kind.value: n for kind, n in self._vectors.items()},
+            vector_reason=self._vector_why,
         )
 
     def _rover_said(self, item: Gathered, now: float) -> None:
@@ -270,7 +294,7 @@ class Feed:
         """Keep to one language; with another one everything begins anew."""
         if epoch.language != self._language:
             if self._language is not None:
-                if now - self._spoke_s < _LANGUAGE_S:
+                if now - self._spoke_s < LANGUAGE_S:
                     return False
                 self._begin_base()
             self._language = epoch.language
@@ -294,6 +318,23 @@ class Feed:
         while self._owed and self._owed[0][0] <= n_orbits:
             found.append(self._owed.popleft()[1])
         return b"".join(found)
+
+    def _with_heading(self, fix: Fix, outcome: Outcome) -> Fix:
+        if outcome.vector_kind is not None:
+            self._vectors[outcome.vector_kind] += 1
+            self._vector_why = outcome.vector_why
+        heading = heading_of(outcome.attitude)
+        return fix if heading is None else msgspec.structs.replace(fix, heading=heading)
+
+    def _second_said(self, item: Gathered) -> None:
+        if isinstance(item, OrbitFrame):
+            self._keep(item)
+
+    def _second_deadlines(self) -> list[float | None]:
+        if self._second is None:
+            return []
+        held = [one.pair.rover.rx_s + self.spec.wait_s for one in self._held]
+        return [self._second.deadline(), *held[:1]]
 
     def _base_said(self, item: Gathered) -> None:
         if isinstance(item, OrbitFrame):
@@ -339,14 +380,21 @@ class Feed:
 
     def _look(self, now: float) -> None:
         for pair in self._matcher.due(now):
-            if len(self._ready) == _READY_MAX:
-                self._ready.popleft()
-                self._dropped["late"] += 1
-            self._ready.append(
+            self._held.append(
                 _Matched(
                     pair=pair, n_base=self._n_base, position=self._position, source=self._source
                 )
             )
+        while self._held and self._is_whole(self._held[0], now):
+            if len(self._ready) == _READY_MAX:
+                self._ready.popleft()
+                self._dropped["late"] += 1
+            self._ready.append(self._held.popleft())
+
+    def _is_whole(self, matched: _Matched, now: float) -> bool:
+        """Whether the other antenna, if there is one, is waited for no longer."""
+        second, is_full = self._second, len(self._held) > _READY_MAX
+        return second is None or is_full or second.due_s(matched.pair.rover, now) <= now
 
 
 def _stream_of(source: Provenance | None) -> tuple[str | None, str | None] | None:

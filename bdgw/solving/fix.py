@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 from bdgw.geodesy import Ecef, geodetic_from_ecef
-from bdgw.model import Fix, FixKind, Provenance, TimeQuality
+from bdgw.model import Fix, FixKind, Heading, Provenance, TimeQuality
+from bdgw.positioning.baseline import Attitude
 from bdgw.positioning.solution import Solution
 
-__all__ = ["fix_of", "provenance_of"]
+__all__ = ["fix_of", "heading_of", "provenance_of"]
 
 _ACC_CONF = 0.63
 """``acc_h_m`` is the root of the sum of two variances: a circle of 63 % where they are alike."""
@@ -40,6 +41,19 @@ def fix_of(solution: Solution, station: int | None, *, is_dated: bool = False) -
         sats_used=solution.sats_used,
         corr_age_s=_age_s(solution) if is_differential else None,
         corr_station=station if is_differential else None,
+    )
+
+
+def heading_of(attitude: Attitude | None) -> Heading | None:
+    """Give what is published of a fixed vector; None where it has no heading."""
+    if attitude is None or attitude.heading_deg is None or attitude.acc_heading_deg is None:
+        return None
+    return Heading(
+        heading_deg=round(attitude.heading_deg, 3) % 360.0,
+        acc_heading_deg=round(attitude.acc_heading_deg, 3),
+        pitch_deg=round(attitude.pitch_deg, 3),
+        acc_pitch_deg=round(attitude.acc_pitch_deg, 3),
+        baseline_m=round(attitude.length_m, 4),
     )
 
 

@@ -14,8 +14,19 @@ from bdgw.rtcm.frame import PROTOCOL
 from bdgw.rtcm.head import Head, MessageKind, read_head
 from bdgw.rtcm.station import POSITION_NUMBERS
 
-__all__ = ["EpochFrames", "Gathered", "Gatherer", "OrbitFrame", "PositionFrame", "cut_frames"]
+__all__ = [
+    "LANGUAGE_S",
+    "EpochFrames",
+    "Gathered",
+    "Gatherer",
+    "OrbitFrame",
+    "PositionFrame",
+    "cut_frames",
+]
 
+LANGUAGE_S = 10.0
+"""So long a language must be silent before epochs in another one are taken: receivers may send
+both, and their phases do not continue each other."""
 _CLOSE_S = 0.2
 """A message of the epoch that says that more follow may be followed by none."""
 _FRAMES_MAX = 64

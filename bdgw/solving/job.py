@@ -9,7 +9,10 @@ import struct
 
 import msgspec
 
+from bdgw.model import FixKind
+from bdgw.positioning.baseline import Attitude
 from bdgw.positioning.solution import Solution
+from bdgw.solving.spec import HeadingSpec
 
 __all__ = [
     "LENGTH",
@@ -31,7 +34,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     ``orbits`` are the ephemerides that came since the job before, of rover and base; ``position``
     is the base's 1005 or 1006; ``base`` is empty where no epoch of the base serves.
     ``near_gpst_ns`` says about when it is. ``n_base`` counts changes of the base: with another
-    number than before, nothing of the old base is used.
+    number than before, nothing of the old base is used. With ``heading`` the vector from another
+    antenna is solved as well; ``second`` is its epoch of the same instant, or empty.
     """
 
     device: str
@@ -45,18 +49,25 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     mask_deg: float
     is_static: bool
     max_age_s: float
+    second: bytes = b""
+    heading: HeadingSpec | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a job: no ``solution`` where its frames held no epoch with a date.
 
     ``base_gpst_ns`` is the instant of the base's epoch; ``error`` is a mistake in the engine.
+    ``attitude`` is that of a fixed vector; ``vector_kind`` and ``vector_why`` say what became of
+    the vector, where there is one to solve.
     """
 
     solution: Solution | None = None
     base_gpst_ns: int | None = None
     spent_ms: float = 0.0
     error: str | None = None
+    attitude: Attitude | None = None
+    vector_kind: FixKind | None = None
+    vector_why: str | None = None
 
 
 _encode = msgspec.msgpack.Encoder().encode

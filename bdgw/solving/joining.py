@@ -162,7 +162,7 @@ class Joiner:
             self._last_ns = entry.t_gpst_ns
             position = self._joined(entry)
             if position is not None:
-                self._done.append(position)
+                self._done.append(_with_our_heading(position, entry.ours))
 
     def _joined(self, entry: _Entry) -> Position | None:
         if entry.epoch is None:
@@ -221,6 +221,14 @@ class Joiner:
         if fix.kind is FixKind.RTK_FIXED and not is_vouched:
             fix = msgspec.structs.replace(fix, kind=FixKind.RTK_FLOAT)
         return Position(fix=fix, solver=Solver.RECEIVER, rx_s=epoch.rx_s, epoch=epoch)
+
+
+def _with_our_heading(position: Position, ours: Fix | None) -> Position:
+    """Keep the heading that we have solved, whoever's position is published."""
+    if ours is None or ours.heading is None or position.fix.heading is not None:
+        return position
+    fix = msgspec.structs.replace(position.fix, heading=ours.heading)
+    return msgspec.structs.replace(position, fix=fix)
 
 
 def _rank(fix: Fix) -> int:

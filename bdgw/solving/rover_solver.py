@@ -13,11 +13,13 @@ import msgspec
 from bdgw.model import FixKind
 from bdgw.positioning.engine import EngineOptions, RtkEngine
 from bdgw.positioning.ephemeris import Orbit
+from bdgw.positioning.moving_base import MovingBase, MovingBaseOptions
 from bdgw.positioning.observation import ObservationEpoch
 from bdgw.positioning.solution import Solution
 from bdgw.rawlog.intake import BasePlace, EpochSeen, IonosphereSeen, OrbitSeen, RawIntake
 from bdgw.solving.job import Job, Outcome
 from bdgw.solving.matching import SAME_INSTANT_NS
+from bdgw.solving.spec import HeadingSpec
 
 __all__ = ["RoverSolver", "proven"]
 
@@ -39,14 +41,18 @@ class RoverSolver:
         self._last_near_ns: int | None = None
         self._base_bytes = b""
         self._base_epoch: ObservationEpoch | None = None
+        self._vector: VectorSolver | None = None
 
     def solve(self, job: Job) -> Outcome:
         """Solve one epoch."""
         self._date(job.near_gpst_ns)
         engine = self._engine_for(job)
+        vector = self._vector_for(job, engine)
         for intake in (self._rover, self._base):
             for event in _read(intake, job.orbits):
                 _tell(engine, event)
+                if vector is not None:
+                    _tell(vector.engine, event)
         has_place = False
         for event in _read(self._base, job.position):
             if isinstance(event, BasePlace):
@@ -58,7 +64,11 @@ class RoverSolver:
             return Outcome()
         self._t_gpst_ns = rover.t_gpst_ns
         solution = proven(engine.solve(rover, base), rover.t_gpst_ns, job.max_age_s)
-        return Outcome(solution=solution, base_gpst_ns=None if base is None else base.t_gpst_ns)
+        outcome = Outcome(solution=solution, base_gpst_ns=None if base is None else base.t_gpst_ns)
+        if vector is None:
+            return outcome
+        second = _epoch_in(vector.intake, job.second) if job.second else None
+        return vector.solved(outcome, rover, second)
 
     def _date(self, near_ns: int | None) -> None:
         """Tell the readers about when it is, at first and after long gaps."""
@@ -69,6 +79,8 @@ class RoverSolver:
             return
         self._last_near_ns = near_ns
         self._rover, self._base = RawIntake(near_ns), RawIntake(near_ns)
+        if self._vector is not None:
+            self._vector.intake = RawIntake(near_ns)
 
     def _engine_for(self, job: Job) -> RtkEngine:
         """Give the engine; of another base than before only broadcast data is left."""
@@ -91,10 +103,61 @@ class RoverSolver:
         self._base_bytes, self._base_epoch = b"", None
         return made
 
+    def _vector_for(self, job: Job, engine: RtkEngine) -> VectorSolver | None:
+        """Give what solves the vector from another antenna; it knows the same orbits."""
+        if job.heading is None:
+            return None
+        if self._vector is None:
+            self._vector = VectorSolver(job, RawIntake(self._last_near_ns))
+            self._vector.engine.ionosphere = engine.ionosphere
+            for orbit in _orbits_of(engine, self._t_gpst_ns):
+                self._vector.engine.add_orbit(orbit)
+        return self._vector
+
     def _base_of(self, frames: bytes) -> ObservationEpoch | None:
         if frames != self._base_bytes:
             self._base_bytes, self._base_epoch = frames, _epoch_in(self._base, frames)
         return self._base_epoch
+
+
+class VectorSolver:
+    """The vector between two antennas of one vehicle; its own memory of whole numbers."""
+
+    def __init__(self, job: Job, intake: RawIntake) -> None:
+        self.intake = intake
+        heading = job.heading or HeadingSpec(device="")
+        self._pair = MovingBase(
+            MovingBaseOptions(
+                systems=job.systems,
+                mask_deg=job.mask_deg,
+                length_m=heading.baseline_m,
+                offset_deg=heading.offset_deg,
+            )
+        )
+
+    @property
+    def engine(self) -> RtkEngine:
+        """What broadcast data is told to."""
+        return self._pair.engine
+
+    def solved(
+        self, outcome: Outcome, rover: ObservationEpoch, second: ObservationEpoch | None
+    ) -> Outcome:
+        """Add what becomes of the vector of this epoch; without the other antenna, why not."""
+        if second is None:
+            return msgspec.structs.replace(
+                outcome,
+                vector_kind=FixKind.NONE,
+                vector_why="no epoch of the other antenna of this instant",
+            )
+        found = self._pair.solve(rover, second)
+        is_shown = found.n_fixed >= _FEWEST_FIXED and (found.ratio or 0.0) > _RATIO_MIN
+        return msgspec.structs.replace(
+            outcome,
+            attitude=found.attitude if is_shown else None,
+            vector_kind=found.kind,
+            vector_why=found.why,
+        )
 
 
 def proven(solution: Solution, t_gpst_ns: int, max_age_s: float) -> Solution:

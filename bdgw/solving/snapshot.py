@@ -33,5 +33,9 @@ class SolverSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     compared: Mapping[str, int]
     """Where both solve: ``agreed disagreed unchecked late_fix late_solution``, see ``joining``."""
     is_disagreeing: bool | None
+    vectors: Mapping[str, int]
+    """By result, where the device has a heading from another one."""
+    vector_reason: str | None
+    """Why the last vector is no better."""
     reason: str | None
     """Why the last epoch is no better."""

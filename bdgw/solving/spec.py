@@ -6,7 +6,7 @@ import enum
 
 import msgspec
 
-__all__ = ["SolveMode", "SolverSpec"]
+__all__ = ["HeadingSpec", "SolveMode", "SolverSpec"]
 
 
 class SolveMode(enum.StrEnum):
@@ -16,6 +16,18 @@ class SolveMode(enum.StrEnum):
     GATEWAY = "gateway"
     BOTH = "both"
     """Both do; they are compared, and one record an epoch is published."""
+
+
+class HeadingSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """The heading of a device from another one, whose antenna is on the same vehicle.
+
+    ``baseline_m`` is how far both antennas are apart, where that is known. ``offset_deg`` is added
+    to the direction from the other antenna to the device's own.
+    """
+
+    device: str
+    baseline_m: float | None = None
+    offset_deg: float = 0.0
 
 
 class SolverSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,3 +46,4 @@ class SolverSpec(msgspec.Struct, frozen=True, kw_only=True):
     is_static: bool = False
     max_age_s: float = 5.0
     wait_s: float = 0.5
+    heading: HeadingSpec | None = None

@@ -15,6 +15,8 @@ from typing import BinaryIO
 # Matrices here have about a hundred rows: threads would only wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import msgspec
+
 from bdgw.solving.job import LENGTH, Outcome, decode_job, encode_outcome
 from bdgw.solving.rover_solver import RoverSolver
 
@@ -33,14 +35,7 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
             solvers.pop(job.device, None)
             outcome = Outcome(error=f"{type(error).__name__}: {error}"[:200])
         spent_ms = 1000.0 * (time.process_time() - begun_s)
-        data = encode_outcome(
-            Outcome(
-                solution=outcome.solution,
-                base_gpst_ns=outcome.base_gpst_ns,
-                spent_ms=spent_ms,
-                error=outcome.error,
-            )
-        )
+        data = encode_outcome(msgspec.structs.replace(outcome, spent_ms=spent_ms))
         sink.write(LENGTH.pack(len(data)) + data)
         sink.flush()
 
