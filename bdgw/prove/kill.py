@@ -21,6 +21,8 @@ _BACKLOG_MAX = 30_000
 _NOWHERE = "mqtt://127.0.0.1:9"
 """The port of ``discard``, which nobody serves."""
 _LIFE_TIMEOUT_S = 120.0
+_CATCH_UP_PER_S = 100.0
+_CATCH_UP_TIMEOUT_S = 600.0
 
 
 async def run(ground: Ground) -> Outcome:
@@ -36,9 +38,9 @@ async def run(ground: Ground) -> Outcome:
         await on.drain()
         return on.outcome(
             "kill",
-            n_crashes=n_kills + drill.n_early,
+            n_crashes=n_kills + drill.n_more,
             broken=[],
-            kills=n_kills + drill.n_early,
+            kills=n_kills + drill.n_more,
             recovery_s=round(max(drill.recoveries_s, default=0.0), 2),
             notes={"items_per_kill": n_items, "lives": drill.kinds},
         )
@@ -50,15 +52,17 @@ class _Kills:
         self._rng = on.ground.rng
         self._n_items = n_items
         self._backlog = 0
-        self.n_early = 0
-        """Kills in the first moments of a life, in addition."""
-        self.kinds = {"with broker": 0, "broker lost": 0, "no broker": 0}
+        self.n_more = 0
+        """Kills in the first moments of a life and at the end of a backlog, in addition."""
+        self.kinds = {"with broker": 0, "broker lost": 0, "no broker": 0, "catching up": 0}
         self.recoveries_s: list[float] = []
 
     async def one(self, number: int) -> None:
         on, rng = self._on, self._rng
+        if self._backlog > _BACKLOG_MAX:
+            await self._catch_up()
         if rng.random() < 0.1:
-            self.n_early += 1
+            self.n_more += 1
             await on.lives.begin_blindly(self._spec())
             await asyncio.sleep(rng.uniform(0.0, 0.2))
             await on.lives.kill()
@@ -82,9 +86,20 @@ class _Kills:
         if kind == "with broker" and on.witness.first_arrival_s is not None:
             self.recoveries_s.append(on.witness.first_arrival_s - life.born_s)
 
+    async def _catch_up(self) -> None:
+        """One life with little to do but the backlog, so that the next one may be of any kind."""
+        self.kinds["catching up"] += 1
+        self.n_more += 1
+        life = await self._on.lives.begin(self._spec(per_s=_CATCH_UP_PER_S))
+        await self._on.lives.until(
+            lambda: int(life.state.get("depth", self._backlog)) < _BACKLOG_MAX // 10,
+            "the backlog goes",
+            _CATCH_UP_TIMEOUT_S,
+        )
+        await self._on.lives.kill()
+        self._backlog = life.value("depth")
+
     def _kind(self, number: int) -> str:
-        if self._backlog > _BACKLOG_MAX:
-            return "with broker"
         kinds = ["with broker", "no broker"]
         if self._on.proxy is not None:
             kinds.append("broker lost")
@@ -93,13 +108,13 @@ class _Kills:
         return kinds[number] if number < len(kinds) else self._rng.choice(kinds)
 
     def _spec(self, **changes: Any) -> Any:  # noqa: ANN401 - a LifeSpec
-        return self._on.spec(
-            per_s=_QUICK_PER_S if self._on.ground.is_quick else _PER_S,
+        fields = {
+            "per_s": _QUICK_PER_S if self._on.ground.is_quick else _PER_S,
             # Otherwise a life of seconds would send no history at all.
-            history_per_s=max(self._on.ground.history_per_s, 5_000.0),
-            history_jitter_s=0.1,
-            **changes,
-        )
+            "history_per_s": max(self._on.ground.history_per_s, 5_000.0),
+            "history_jitter_s": 0.1,
+        }
+        return self._on.spec(**{**fields, **changes})
 
     async def _accepted(self, n: int) -> None:
         verdict = self._on.verdict
