@@ -24,17 +24,21 @@ from bdgw.positioning.geometry import place_of
 from bdgw.positioning.observation import ObservationEpoch
 from bdgw.positioning.residual import Residual
 from bdgw.positioning.solution import Covariance, Solution
+from bdgw.rawlog.code_phase import ALIGNED
 from bdgw.rawlog.intake import (
     AntennaSeen,
     BasePlace,
+    CodePhaseSeen,
     EpochSeen,
     IonosphereSeen,
     OrbitSeen,
+    RawEvent,
     RawIntake,
 )
 from bdgw.rinex.navigation import read_navigation
 from bdgw.rinex.observation import ObservationHeader, read_observations
 from bdgw.timescale import format_utc
+from bdgw.ubx.frame import PROTOCOL as UBX
 
 __all__ = [
     "Recording",
@@ -69,6 +73,8 @@ class Recording(msgspec.Struct, kw_only=True):
     heard: list[tuple[int, OrbitSeen | IonosphereSeen | BasePlace]] = []
     """What raw data brought of ``orbits``, ionospheres and ``places``, each with the time of the
     last epoch before (GPST nanoseconds), 0 before the first."""
+    code_phase_m: dict[int, float] = {}
+    """GLONASS code-phase biases by signal, as the receiver declared them at last."""
     ion_gps: Klobuchar | None = None
     ion_bds: Klobuchar | None = None
     antenna: str | None = None
@@ -115,6 +121,7 @@ def _read_rinex(text: str) -> Recording:
             antenna=header.antenna,
             antenna_serial=header.antenna_serial,
             antenna_hen_m=header.antenna_hen_m,
+            code_phase_m=dict.fromkeys(header.aligned_signals, 0.0),
         )
     found = read_navigation(lines)
     return Recording(orbits=found.orbits, ion_gps=found.ion_gps, ion_bds=found.ion_bds)
@@ -140,23 +147,31 @@ def _read_raw(data: bytes, near_gpst_ns: int | None) -> Recording:
         if isinstance(event, EpochSeen):
             last_ns = event.epoch.t_gpst_ns
             epochs.setdefault(event.source, []).append(event.epoch)
-        elif isinstance(event, BasePlace):
-            found.heard.append((last_ns, event))
-            found.places.append((last_ns if found.places else 0, event.ecef_m))
-        elif isinstance(event, AntennaSeen):
-            if event.serial is not None or event.name != found.antenna:
-                found.antenna_serial = event.serial  # 1007 has none
-            found.antenna = event.name
-        elif isinstance(event, OrbitSeen):
-            found.heard.append((last_ns, event))
         else:
-            found.heard.append((last_ns, event))
-            if event.system == "C":
-                found.ion_bds = event.model
-            else:
-                found.ion_gps = event.model
-    found.epochs = max(epochs.values(), key=len, default=[])
+            _note(found, event, last_ns)
+    language = max(epochs, key=lambda one: len(epochs[one]), default="")
+    found.epochs = epochs.get(language, [])
+    if language == UBX:
+        found.code_phase_m = dict(ALIGNED)
     return found
+
+
+def _note(found: Recording, event: RawEvent, last_ns: int) -> None:
+    """Note what is no epoch; ``last_ns`` is the time of the last epoch before."""
+    if isinstance(event, OrbitSeen | IonosphereSeen | BasePlace):
+        found.heard.append((last_ns, event))
+    if isinstance(event, BasePlace):
+        found.places.append((last_ns if found.places else 0, event.ecef_m))
+    elif isinstance(event, AntennaSeen):
+        if event.serial is not None or event.name != found.antenna:
+            found.antenna_serial = event.serial  # 1007 has none
+        found.antenna = event.name
+    elif isinstance(event, CodePhaseSeen):
+        found.code_phase_m = event.bias_m
+    elif isinstance(event, IonosphereSeen) and event.system == "C":
+        found.ion_bds = event.model
+    elif isinstance(event, IonosphereSeen):
+        found.ion_gps = event.model
 
 
 def _antenna_m(header: ObservationHeader) -> Ecef | None:
@@ -188,6 +203,7 @@ def solutions(
     engine.set_antennas(antennas)
     at_once = [] if is_as_live else [*([base] if base else []), rover]
     tell_broadcast(engine, (*navigation, *at_once))
+    engine.set_code_phase(rover_m=rover.code_phase_m, base_m=base.code_phase_m if base else None)
     of_rover = deque(rover.heard if is_as_live else ())
     of_bases = deque(base.heard if base and is_as_live else ())
     is_placed_live = any(isinstance(event, BasePlace) for _, event in of_bases)

@@ -12,10 +12,12 @@ Elimination (Schur complement): J_kk - J_kd J_dd^-1 J_dk.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from bdgw.positioning.fdma import Level
 from bdgw.positioning.match import common
 from bdgw.positioning.three import root_of
 from bdgw.rtcm.lock import FloatArray
@@ -31,13 +33,16 @@ _TINY = 1e-7
 class FloatSolution(NamedTuple):
     """Position step (3,) and ambiguities (k,) of ``pair`` against the zero of their group.
 
-    ``covariance`` is (3 + k, 3 + k); ``pair`` are places among the pairs of the epoch.
+    ``level_m`` (m,) is how much more each of ``levels`` is than it was thought to be.
+    ``covariance`` is (3 + m + k, 3 + m + k); ``pair`` are places among the pairs of the epoch.
     """
 
     step_m: FloatArray
+    level_m: FloatArray
     ambiguity_m: FloatArray
     covariance: FloatArray
     pair: IntArray
+    levels: Sequence[Level] = ()
 
 
 class AmbiguityFilter:
@@ -95,19 +100,28 @@ class AmbiguityFilter:
             matrix, vector = _without_position(matrix, vector)
         self._before = (matrix, vector)
 
-    def solve(self, zero: IntArray, wanted: IntArray) -> FloatSolution | None:
-        """Solve position and some ambiguities, with those of ``zero`` set to zero.
+    def solve(
+        self, zero: IntArray, wanted: IntArray, levels: Sequence[Level] = ()
+    ) -> FloatSolution | None:
+        """Solve position, levels and some ambiguities, with those of ``zero`` set to zero.
 
         ``zero`` names one pair of each group. The others are eliminated, which changes nothing
         of the solution.
         """
         matrix, vector = self._now
+        if levels:
+            matrix, vector = matrix.copy(), vector.copy()
+            for level in levels:
+                _with_level(matrix, vector, level)
         role = np.ones(len(vector), dtype=np.int8)
         role[:_HEAD] = 2
         role[wanted + _HEAD] = 2
         role[zero + _HEAD] = 0
-        pair = wanted[role[wanted + _HEAD] == 2]
+        pair = np.sort(wanted[role[wanted + _HEAD] == 2])
         kept, drop = (role == 2).nonzero()[0], (role == 1).nonzero()[0]
+        if levels:
+            place = np.array([level.zero + _HEAD for level in levels])
+            kept = np.concatenate((kept[:_HEAD], place, kept[_HEAD:]))
         reduced = matrix.take(kept, 0).take(kept, 1)
         reduced.reshape(-1)[:: len(kept) + 1] += _TINY
         right = vector[kept]
@@ -125,7 +139,25 @@ class AmbiguityFilter:
         state = covariance @ right
         if not np.isfinite(state).all() or (covariance.diagonal() <= 0.0).any():
             return None
-        return FloatSolution(state[:_HEAD], state[_HEAD:], covariance, np.sort(pair))
+        n = _HEAD + len(levels)
+        return FloatSolution(state[:_HEAD], state[_HEAD:n], state[n:], covariance, pair, levels)
+
+
+def _with_level(matrix: FloatArray, vector: FloatArray, level: Level) -> None:
+    """Put a level in the place of the ambiguity of its zero, and add what the codes say of it.
+
+    The ambiguities become ratio * (value + level) + whole numbers of waves.
+    """
+    place = level.pair + _HEAD
+    zero = level.zero + _HEAD
+    thought_m = level.ratio * level.value_m
+    vector -= matrix[:, place] @ thought_m
+    weight = level.share / level.variance_m2
+    matrix[np.ix_(place, place)] += np.outer(weight, level.share)
+    vector[place] += weight * (level.mean_m - float(level.share @ thought_m))
+    matrix[:, zero] = matrix[:, place] @ level.ratio
+    matrix[zero, :] = level.ratio @ matrix[place, :]
+    vector[zero] = level.ratio @ vector[place]
 
 
 def _without_position(matrix: FloatArray, vector: FloatArray) -> tuple[FloatArray, FloatArray]:

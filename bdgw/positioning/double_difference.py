@@ -16,7 +16,7 @@ from bdgw.positioning.three import inverse_of
 from bdgw.rtcm.lock import FloatArray
 from bdgw.rtcm.observation import BoolArray, IntArray
 
-__all__ = ["Groups", "RangeSolution", "groups_of", "solve_ranges"]
+__all__ = ["Groups", "RangeSolution", "Slopes", "groups_of", "solve_ranges"]
 
 _FEWEST = 4
 
@@ -60,6 +60,16 @@ def groups_of(group: IntArray) -> Groups:
     return Groups((names[:, None] == group).astype(np.float64))
 
 
+class Slopes(NamedTuple):
+    """Unknowns (k, n) beside the clocks, each of the values of one group.
+
+    ``information`` (k,) is the inverse variance of each, about zero, before the values are known.
+    """
+
+    columns: FloatArray
+    information: FloatArray
+
+
 class RangeSolution(NamedTuple):
     """A position from ranges, and what it rests on.
 
@@ -83,15 +93,17 @@ def solve_ranges(
     limit: float,
     max_excluded: int,
     satellite: IntArray | None = None,
+    slopes: Slopes | None = None,
 ) -> RangeSolution | None:
     """Solve position and clocks by weighted least squares; what contradicts is excluded.
 
     The worst value is taken out as long as it is more than ``limit`` standard deviations off
     what the others say. With ``satellite`` its values together are judged as well: each may be
-    little off, and all of them in the same direction much. None where too few are left, or they
-    still disagree.
+    little off, and all of them in the same direction much. ``slopes`` are unknowns beside the
+    clocks. None where too few are left, or they still disagree.
     """
     member = groups.member
+    n_unknown = 3 if slopes is None else 3 + len(slopes.information)
     together = None if satellite is None else groups_of(satellite).member
     weight = np.where(np.isfinite(value_m), weight, 0.0)
     # Rows here, so that what runs over the values lies side by side.
@@ -100,11 +112,13 @@ def solve_ranges(
     columns[3] = np.where(weight > 0.0, value_m, 0.0)
     for _ in range(max_excluded + 1):
         total = member @ weight
-        n_left = int(np.count_nonzero(weight)) - int(np.count_nonzero(total)) - 3
+        n_left = int(np.count_nonzero(weight)) - int(np.count_nonzero(total)) - n_unknown
         if n_left < 0:
             return None
         share_of = 1.0 / np.maximum(total, 1e-12)
         centred = columns - (((columns * weight) @ member.T) * share_of) @ member
+        if slopes is not None:
+            centred, of_slope = _without(slopes, centred, weight, groups)
         away = centred[:3]
         weighted = away * weight
         normal = weighted @ centred.T
@@ -121,6 +135,8 @@ def solve_ranges(
             return RangeSolution(step_m, inverse, weight > 0.0, 0.0, 0)
         # The residual of a value is smaller than its error by its own part in the solution.
         of_group = weight * (share_of @ member)
+        if slopes is not None:
+            of_group += of_slope
         own = of_group + np.add.reduce((inverse @ weighted) * away, axis=0)
         size = np.abs(off) / np.sqrt(np.minimum(np.maximum(1.0 - own, 0.02), 1.0))
         worst = int(size.argmax())
@@ -134,6 +150,28 @@ def solve_ranges(
         weight = weight.copy()
         weight[worst if bad is None else bad] = 0.0
     return None
+
+
+def _without(
+    slopes: Slopes, rows: FloatArray, weight: FloatArray, groups: Groups
+) -> tuple[FloatArray, FloatArray]:
+    """Eliminate the slopes from rows (k, n) without clocks; each is of one group alone.
+
+    Gives rows whose weighted products are those with the slopes eliminated, and the part of each
+    value in its slope. Projection takes all of a slope off; where p is known of it and t is the
+    weight of its values, it is the part f with 1 - (1 - f)^2 = t / (t + p).
+    """
+    left, share = rows, np.zeros(len(weight))
+    for slope, information in zip(slopes.columns, slopes.information, strict=True):
+        centred = groups.centred(weight, slope)
+        scaled = weight * centred
+        total = float(scaled @ centred)
+        if total <= 0.0:
+            continue
+        part = (1.0 - math.sqrt(information / (total + information))) / total
+        left = left - np.outer(rows @ scaled * part, centred)
+        share += scaled * centred / (total + information)
+    return left, share
 
 
 def _of_satellites(

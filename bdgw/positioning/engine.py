@@ -7,7 +7,7 @@ order give the same solutions.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 import numpy as np
@@ -114,6 +114,20 @@ class RtkEngine:
         self._constellation.choose(epoch.t_gpst_ns)
         with np.errstate(all="ignore"):
             return self._single(self._of_systems(epoch), near)
+
+    def set_code_phase(
+        self,
+        *,
+        rover_m: Mapping[int, float] | None = None,
+        base_m: Mapping[int, float] | None = None,
+    ) -> None:
+        """Take GLONASS code-phase biases of an end, by signal; None leaves an end as it was.
+
+        A bias is what must be added to the phases to bring them to the codes, in metres (RTCM
+        10403.3, DF423 to DF426); it is 0 where that has been done. A signal that is not given is
+        not known.
+        """
+        self._rtk.declare_code_phase(rover_m=rover_m, base_m=base_m)
 
     def solve(self, rover: ObservationEpoch, base: ObservationEpoch | None = None) -> Solution:
         """Solve one epoch of the rover with an epoch of the base, which may be an older one.

@@ -8,11 +8,14 @@ solved anew, from this epoch alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from bdgw.positioning.double_difference import Groups, solve_ranges
+from bdgw.positioning.ambiguity import FloatSolution
+from bdgw.positioning.double_difference import Groups, RangeSolution, solve_ranges
+from bdgw.positioning.fdma import LevelFound, slopes_of
 from bdgw.positioning.integers import Resolved
 from bdgw.positioning.pairing import Pairs, Weights
 from bdgw.positioning.three import squared_in
@@ -28,15 +31,18 @@ _POSITION_CHI2 = 16.3
 _CODE_CHI2 = 2.5
 _PHASE_CHI2 = 3.0
 _PHASE_LIMIT = 3.5
+_LEVEL_CYCLES = 0.1
+"""How well the levels of carriers that differ must be known for their phases to be tried."""
 
 
 class Evidence(NamedTuple):
     """What an epoch says of a set.
 
     ``step_m`` and ``covariance`` are of the phases that are near whole numbers; ``cycles`` their
-    whole numbers (n,), of which only the differences within a group mean something; ``used`` tells
-    which, and ``part`` how many of all. ``redundancy`` counts the phases beyond what the position
-    needs.
+    whole numbers (n,), of which only the differences within a group mean something (of carriers
+    that differ they are those of the phases, but for some tens that all have in common); ``used``
+    tells which, and ``part`` how many of all. ``redundancy`` counts the phases beyond what the
+    position needs. ``levels`` are those of the groups that took part.
     """
 
     step_m: FloatArray
@@ -48,12 +54,12 @@ class Evidence(NamedTuple):
     phase_chi2: float
     residual_m: float
     refusal: str | None
+    levels: Sequence[LevelFound] = ()
 
 
 def examine(
     resolved: Resolved,
-    float_step_m: FloatArray,
-    float_covariance: FloatArray,
+    floating: FloatSolution,
     pairs: Pairs,
     weights: Weights,
     groups: Groups,
@@ -62,13 +68,28 @@ def examine(
     """Examine a set; None where the phases leave no position."""
     weight = np.where(allowed, weights.phase, 0.0)
     phase_m = np.where(weight > 0.0, pairs.phase_m, 0.0)
-    rest_m = phase_m - pairs.design @ resolved.step_m
-    scaled = rest_m / pairs.wavelength_m
     # Of each group the phase of most weight is the one that the others are counted from.
     member = groups.member > 0.0
     head = np.argmax(np.where(member, weight, -1.0), axis=1)
     of_group = np.argmax(member, axis=0)
-    against = scaled - scaled[head][of_group]
+    levels: list[LevelFound] = []
+    slope_m2, counted = np.zeros(len(weight)), np.zeros(len(weight))
+    for level, more_m, more_m2 in zip(
+        floating.levels, resolved.level_m, resolved.level_m2, strict=True
+    ):
+        # With the level taken away the phases of the group are like those of one carrier.
+        at = level.pair
+        phase_m[at] -= level.ratio * (level.value_m + more_m)
+        slope_m2[at] = more_m2 * (level.ratio - 1.0) ** 2
+        if np.sqrt(slope_m2[at].max()) > _LEVEL_CYCLES * pairs.wavelength_m[level.zero]:
+            weight[at] = 0.0
+            continue
+        head[of_group[level.zero]] = level.zero
+        wave_m = pairs.wavelength_m[level.zero]
+        counted[at] = round((level.value_m + float(more_m)) / wave_m)
+        levels.append(LevelFound(level, float(more_m), float(more_m2)))
+    rest_m = phase_m - pairs.design @ resolved.step_m
+    against = (rest_m - rest_m[head][of_group]) / pairs.wavelength_m
     cycles = np.rint(against)
     part = against - cycles
     # Spread of the difference: both phases, and the position that the set gives.
@@ -76,7 +97,7 @@ def examine(
     safe = np.maximum(weight, 1e-12)
     variance = 1.0 / safe + 1.0 / safe[head][of_group]
     variance += np.einsum("ij,jk,ik->i", apart, resolved.covariance, apart)
-    spread = np.sqrt(np.maximum(variance, 0.0)) / pairs.wavelength_m
+    spread = np.sqrt(np.maximum(variance + slope_m2, 0.0)) / pairs.wavelength_m
     near = (weight > 0.0) & (np.abs(part) < np.minimum(_NEAR_CYCLES, _SIGMAS * spread))
     is_alone = (groups.member @ near)[of_group] < 2
     near &= ~is_alone
@@ -91,6 +112,7 @@ def examine(
         limit=_PHASE_LIMIT,
         max_excluded=int(near.sum()) // 6,
         satellite=pairs.satellite,
+        slopes=slopes_of([one.level for one in levels], len(weight)),
     )
     if solved is None or solved.n_left < 1:
         return None
@@ -98,20 +120,30 @@ def examine(
     weight = np.where(near, weight, 0.0)
     off_m = groups.centred(weight, value_m - pairs.design @ step_m)
     residual_m = float(np.sqrt(np.mean(off_m[near] ** 2)))
-    refusal = _refusal(
-        step_m, float_step_m, float_covariance, pairs, weights, groups, chi2, near, tried
-    )
+    refusal = _refusal(step_m, floating, pairs, weights, groups, chi2, near, tried)
     return Evidence(
         step_m,
-        solved.covariance * max(1.0, chi2) * _few(solved.n_left) ** 2,
-        cycles.astype(np.int64),
+        solved.covariance
+        * max(1.0, _with_excluded(chi2, solved, tried))
+        * _few(solved.n_left) ** 2,
+        (cycles + counted).astype(np.int64),
         near,
         solved.n_left,
         float(near.sum() / max(float(tried.sum()), 1.0)),
         chi2,
         residual_m,
         refusal,
+        levels,
     )
+
+
+def _with_excluded(chi2: float, solved: RangeSolution, tried: BoolArray) -> float:
+    """Give the mean square of the residuals with those that were excluded, at the limit.
+
+    Where some phases are bent so much that they are not used, the others are bent as well.
+    """
+    n_excluded = int(np.count_nonzero(tried & ~solved.used))
+    return (chi2 * solved.n_left + _PHASE_LIMIT**2 * n_excluded) / (solved.n_left + n_excluded)
 
 
 def _few(n_left: int) -> float:
@@ -125,8 +157,7 @@ def _few(n_left: int) -> float:
 
 def _refusal(
     step_m: FloatArray,
-    float_step_m: FloatArray,
-    float_covariance: FloatArray,
+    floating: FloatSolution,
     pairs: Pairs,
     weights: Weights,
     groups: Groups,
@@ -140,8 +171,8 @@ def _refusal(
         return "phases are not near whole numbers"
     if chi2 > _PHASE_CHI2:
         return "phases do not fit"
-    apart = step_m - float_step_m
-    if squared_in(float_covariance, apart) > _POSITION_CHI2:
+    apart = step_m - floating.step_m
+    if squared_in(floating.covariance[:3, :3], apart) > _POSITION_CHI2:
         return "not where the float solution is"
     off_m = groups.centred(weights.code, pairs.code_m - pairs.design @ step_m)
     n_left = np.count_nonzero(weights.code) - groups.n_clocks(weights.code)

@@ -18,7 +18,7 @@ from bdgw.positioning.lambda_ import Decorrelated, decorrelate, search, success_
 from bdgw.rtcm.lock import FloatArray
 from bdgw.rtcm.observation import BoolArray, IntArray
 
-__all__ = ["Resolved", "Resolver", "candidates"]
+__all__ = ["Resolved", "Resolver", "candidates", "zeros"]
 
 _SUCCESS = 0.999
 _FEWEST = 4
@@ -28,33 +28,58 @@ _REMEMBERED = 4
 
 
 def candidates(
-    worth: FloatArray, group: IntArray, allowed: BoolArray, most: int = _MOST
+    worth: FloatArray,
+    group: IntArray,
+    allowed: BoolArray,
+    beside: BoolArray | None = None,
+    most: int = _MOST,
 ) -> tuple[IntArray, IntArray]:
     """Choose the pair of each group that the others are counted from, and the pairs to search.
 
     The first has the greatest worth of its group, among the allowed ones where there are any.
+    Those ``beside`` the others are searched in any case.
     """
-    ranked = worth + 10.0 * allowed
-    order = np.lexsort((-ranked, group))
-    sorted_group = group[order]
-    is_first = np.ones(len(order), dtype=np.bool_)
-    is_first[1:] = sorted_group[1:] != sorted_group[:-1]
+    order, is_first = _ranked(worth, group, allowed)
     zero = order[is_first]
     may = np.empty_like(allowed)
     may[order] = allowed[zero][is_first.cumsum() - 1]
     may &= allowed
     may[zero] = False
-    wanted = may.nonzero()[0]
+    wanted = (may if beside is None else may & ~beside).nonzero()[0]
     if len(wanted) > most:
         wanted = np.sort(wanted[np.argsort(-worth[wanted], kind="stable")[:most]])
+    if beside is not None:
+        wanted = np.union1d(wanted, (may & beside).nonzero()[0])
     return zero, wanted
 
 
+def zeros(worth: FloatArray, group: IntArray, allowed: BoolArray) -> IntArray:
+    """Give the pair of each group that the others are counted from, as ``candidates`` does."""
+    order, is_first = _ranked(worth, group, allowed)
+    return order[is_first]
+
+
+def _ranked(worth: FloatArray, group: IntArray, allowed: BoolArray) -> tuple[IntArray, BoolArray]:
+    """Sort pairs by group and worth; tell which is the first of its group."""
+    ranked = worth + 10.0 * allowed
+    order = np.lexsort((-ranked, group))
+    sorted_group = group[order]
+    is_first = np.ones(len(order), dtype=np.bool_)
+    is_first[1:] = sorted_group[1:] != sorted_group[:-1]
+    return order, is_first
+
+
 class Resolved(NamedTuple):
-    """The position step (3,) conditioned on whole numbers, its covariance, and how sure it is."""
+    """The position step (3,) conditioned on whole numbers, its covariance, and how sure it is.
+
+    ``level_m`` and ``level_m2`` (m,) are those of the float solution, conditioned, and their
+    variances.
+    """
 
     step_m: FloatArray
     covariance: FloatArray
+    level_m: FloatArray
+    level_m2: FloatArray
     ratio: float
     success: float
     n_fixed: int
@@ -80,9 +105,10 @@ class Resolver:
         if len(pair) < _FEWEST:
             return None
         scale = 1.0 / wavelength_m[pair]
+        head = _HEAD + len(solution.level_m)
         a = solution.ambiguity_m * scale
-        q = solution.covariance[_HEAD:, _HEAD:] * scale[:, None] * scale
-        across = solution.covariance[:_HEAD, _HEAD:] * scale
+        q = solution.covariance[head:, head:] * scale[:, None] * scale
+        across = solution.covariance[:head, head:] * scale
         try:
             reduced = self._decorrelate(a, q, key[pair])
         except np.linalg.LinAlgError:
@@ -101,11 +127,14 @@ class Resolver:
         # Q_z^-1 = L^-1 D^-1 L^-T, on the part that is fixed.
         half = np.linalg.solve(lower.T, np.column_stack((of_z.T, off)))
         weighted = half / reduced.d[first:, None]
-        step_m = solution.step_m - half[:, :_HEAD].T @ weighted[:, _HEAD]
-        covariance = solution.covariance[:_HEAD, :_HEAD] - half[:, :_HEAD].T @ weighted[:, :_HEAD]
+        change = half[:, :head].T @ weighted
+        covariance = solution.covariance[:head, :head] - change[:, :head]
+        covariance = (covariance + covariance.T) / 2.0
         return Resolved(
-            step_m,
-            (covariance + covariance.T) / 2.0,
+            solution.step_m - change[:_HEAD, head],
+            covariance[:_HEAD, :_HEAD],
+            solution.level_m - change[_HEAD:, head],
+            covariance.diagonal()[_HEAD:],
             min(ratio, 999.9),
             float(success[first]),
             len(a) - first,

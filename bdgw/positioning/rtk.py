@@ -7,7 +7,7 @@ gate; agreement with the epochs before. Each step may end it with what the step 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -15,11 +15,13 @@ from bdgw.model import FixKind
 from bdgw.positioning.agreement import Agreement, Verdict
 from bdgw.positioning.ambiguity import AmbiguityFilter, FloatSolution
 from bdgw.positioning.base_watch import BaseWatch
+from bdgw.positioning.code_phase import CodePhase
 from bdgw.positioning.double_difference import RangeSolution
+from bdgw.positioning.fdma import has_own_carriers, levels_of
 from bdgw.positioning.fix_gate import Evidence, examine
 from bdgw.positioning.geometry import Place
 from bdgw.positioning.held_out import HeldOut
-from bdgw.positioning.integers import Resolved, Resolver, candidates
+from bdgw.positioning.integers import Resolved, Resolver, candidates, zeros
 from bdgw.positioning.match import is_one_of, n_distinct
 from bdgw.positioning.noise import Noise
 from bdgw.positioning.observation import ObservationEpoch
@@ -82,6 +84,7 @@ class Rtk:
         self._resolver = Resolver()
         self._held = HeldOut()
         self._agreed = Agreement(n_epochs=options.n_epochs, span_s=options.span_s)
+        self._code_phase = CodePhase(n_epochs=options.n_epochs, span_s=options.span_s)
         self._watch = watch
         self._last_s: float | None = None
         self._last_base_ns: set[int] = set()
@@ -96,8 +99,18 @@ class Rtk:
         self._filter.reset()
         self._slips.reset()
         self._agreed.reset()
+        self._code_phase.reset()
         self._last_s = self._anchor = None
         self._last_base_ns = set()
+
+    def declare_code_phase(
+        self,
+        *,
+        rover_m: Mapping[int, float] | None = None,
+        base_m: Mapping[int, float] | None = None,
+    ) -> None:
+        """Take the GLONASS code-phase biases of an end by signal; None leaves it as it was."""
+        self._code_phase.declare(rover_m=rover_m, base_m=base_m)
 
     def solve(
         self,
@@ -132,6 +145,7 @@ class Rtk:
             # The codes of this epoch deny what the filter has come to: let go.
             self._filter.reset()
             self._agreed.reset()
+            self._code_phase.forget()
             floating, allowed = self._float(0.0, prepared)
         if floating is None:
             return _of_codes(rover.t_gpst_ns, prepared)
@@ -173,16 +187,23 @@ class Rtk:
         self._filter.keep(matrix, vector, part, moves=not self._options.is_static)
         self._last_base_ns = base_ns
         allowed = (
-            has_phase
-            & ~pairs.is_glonass
-            & ~pairs.is_half_cycle
-            & (pairs.elevation_rad >= self._options.fix_mask_rad)
+            has_phase & ~pairs.is_half_cycle & (pairs.elevation_rad >= self._options.fix_mask_rad)
         )
         return self._solve_float(prepared, allowed), allowed
 
     def _solve_float(self, prepared: Prepared, allowed: BoolArray) -> FloatSolution | None:
         pairs = prepared.pairs
-        return self._filter.solve(*candidates(pairs.elevation_rad, pairs.group, allowed))
+        is_own = has_own_carriers(pairs)
+        if not is_own.any():
+            return self._filter.solve(*candidates(pairs.elevation_rad, pairs.group, allowed))
+        # They are searched after the others, but always while their level is not known: only
+        # whole numbers tell it.
+        worth = pairs.elevation_rad - 2.0 * is_own
+        zero = zeros(worth, pairs.group, allowed)
+        levels = levels_of(pairs, prepared.weights, zero, is_own, self._code_phase)
+        unknown = [level.group for level in levels if not level.bias.is_known]
+        beside = is_own & is_one_of(pairs.group, unknown)
+        return self._filter.solve(*candidates(worth, pairs.group, allowed, beside), levels)
 
     def _fix(
         self,
@@ -211,6 +232,8 @@ class Rtk:
             if attempt.ratio is None:
                 break
         self._agreed.fail()
+        if first is not None and first.ratio is not None:
+            self._code_phase.fail()
         return first or as_float
 
     def _try(
@@ -230,8 +253,7 @@ class Rtk:
             return _with_reason(as_float, "ratio")
         evidence = examine(
             resolved,
-            floating.step_m,
-            floating.covariance[:3, :3],
+            floating,
             pairs,
             prepared.weights,
             prepared.groups,
@@ -264,6 +286,7 @@ class Rtk:
             and chi2 <= _STRONG_CHI2
         )
         if verdict is Verdict.CONTRADICTED:
+            self._code_phase.forget()
             return _with_reason(as_float, "other whole numbers than before")
         if verdict is not Verdict.PROVEN and not (is_strong and verdict is Verdict.NEW):
             return _with_reason(as_float, "not yet proven")
@@ -278,6 +301,7 @@ class Rtk:
         if math.hypot(fixed.acc_h_m or 0.0, fixed.acc_v_m or 0.0) > 3.0 * _FIX_SIGMA_M:
             return _with_reason(as_float, "fixed, but imprecise")
         self.details = Details(prepared, evidence)
+        self._code_phase.learn(t_s, evidence.levels)
         return msgspec.structs.replace(
             fixed,
             ratio=resolved.ratio,
@@ -289,7 +313,8 @@ class Rtk:
 def _spare_satellites(pairs: Pairs, evidence: Evidence) -> int:
     """Count the satellites beyond those that position and a clock for each system need."""
     used = pairs.satellite[evidence.used]
-    return n_distinct(used) - n_distinct(used // N_SYSTEM_SATELLITES) - 3
+    n_levels = int(any(not one.level.bias.is_known for one in evidence.levels))
+    return n_distinct(used) - n_distinct(used // N_SYSTEM_SATELLITES) - n_levels - 3
 
 
 def _is_astray(floating: FloatSolution, ranges: RangeSolution) -> bool:

@@ -9,7 +9,15 @@ from bdgw.positioning.atmosphere import Klobuchar
 from bdgw.positioning.ephemeris import Orbit
 from bdgw.positioning.observation import ObservationEpoch
 
-__all__ = ["AntennaSeen", "BasePlace", "EpochSeen", "IonosphereSeen", "OrbitSeen", "RawEvent"]
+__all__ = [
+    "AntennaSeen",
+    "BasePlace",
+    "CodePhaseSeen",
+    "EpochSeen",
+    "IonosphereSeen",
+    "OrbitSeen",
+    "RawEvent",
+]
 
 
 class EpochSeen(NamedTuple):
@@ -45,4 +53,10 @@ class IonosphereSeen(NamedTuple):
     model: Klobuchar
 
 
-RawEvent = EpochSeen | OrbitSeen | BasePlace | AntennaSeen | IonosphereSeen
+class CodePhaseSeen(NamedTuple):
+    """GLONASS code-phase biases of the station in metres, by signal (1230)."""
+
+    bias_m: dict[int, float]
+
+
+RawEvent = EpochSeen | OrbitSeen | BasePlace | AntennaSeen | IonosphereSeen | CodePhaseSeen

@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from bdgw.errors import DecodeError
 from bdgw.positioning.ephemeris import GlonassOrbit, from_rtcm
 from bdgw.positioning.observation import ObservationEpoch, merged
+from bdgw.rawlog.code_phase import code_phase_of_message
 from bdgw.rawlog.event import (
     AntennaSeen,
     BasePlace,
+    CodePhaseSeen,
     EpochSeen,
     IonosphereSeen,
     OrbitSeen,
@@ -33,12 +35,22 @@ from bdgw.rtcm.ephemeris import (
     GpsEphemeris,
 )
 from bdgw.rtcm.message import decode
+from bdgw.rtcm.notice import GlonassBias
 from bdgw.rtcm.observation import Observations
 from bdgw.rtcm.station import StationPosition
 from bdgw.ubx import frame as ubx_frame
 from bdgw.wire.splitter import Frame, Splitter
 
-__all__ = ["AntennaSeen", "BasePlace", "EpochSeen", "IonosphereSeen", "OrbitSeen", "RawIntake"]
+__all__ = [
+    "AntennaSeen",
+    "BasePlace",
+    "CodePhaseSeen",
+    "EpochSeen",
+    "IonosphereSeen",
+    "OrbitSeen",
+    "RawEvent",
+    "RawIntake",
+]
 
 _WAITING = 20_000
 _WEEK_NS = 604_800_000_000_000
@@ -115,6 +127,8 @@ class RawIntake:
         elif isinstance(message, StationEquipment):
             if message.antenna is not None:
                 self._events.append(AntennaSeen(message.antenna, message.antenna_serial))
+        elif isinstance(message, GlonassBias):
+            self._events.append(CodePhaseSeen(code_phase_of_message(message)))
         elif isinstance(message, GpsEphemeris | GlonassEphemeris | BdsEphemeris | GalileoEphemeris):
             orbit = from_rtcm(message, near)
             if isinstance(orbit, GlonassOrbit) and orbit.channel is not None:

@@ -43,11 +43,15 @@ _OLD_BY_SYSTEM = {
     "S": {"C5": "C5I", "L5": "L5I"},
 }
 
+_FDMA_CODES = ("C1C", "C1P", "C2C", "C2P")
+
 
 class ObservationHeader(msgspec.Struct, kw_only=True):
     """What a header says that is used here; ``approx_m`` and the rest None where it does not.
 
     ``antenna_hen_m`` is the antenna over the marker: up, east, north. ``antenna`` is its IGS name.
+    ``aligned_signals`` are those of GLONASS whose phases were aligned to the codes: their
+    correction is given and not zero, for programs write zeros also where nothing was done.
     """
 
     version: float = 0.0
@@ -56,6 +60,7 @@ class ObservationHeader(msgspec.Struct, kw_only=True):
     antenna_hen_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
     antenna: str | None = None
     antenna_serial: str | None = None
+    aligned_signals: list[int] = []
     time_system: str = "GPS"
     channels: dict[str, int] = {}
     types: dict[str, list[str]] = {}
@@ -131,6 +136,11 @@ def _read_fact(label: str, line: str, head: ObservationHeader) -> None:
         head.marker = line[:60].strip()
     elif label == "TIME OF FIRST OBS":
         head.time_system = line[48:51].strip() or "GPS"
+    elif label == "GLONASS COD/PHS/BIS":
+        words = line[:60].split()
+        for code, value in zip(words[::2], words[1::2], strict=False):
+            if code in _FDMA_CODES and value.strip("+-0."):
+                head.aligned_signals.append(signal_id("R", code[1:]))
     elif label == "GLONASS SLOT / FRQ #":
         words = line[3:60].split()
         pairs = zip(words[::2], words[1::2], strict=False)

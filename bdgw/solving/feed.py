@@ -16,6 +16,7 @@ from bdgw.rtcm.frame import LEADS as RTCM3_LEADS
 from bdgw.solving.fix import fix_of, heading_of, provenance_of
 from bdgw.solving.gathering import (
     LANGUAGE_S,
+    BiasFrame,
     EpochFrames,
     Gathered,
     Gatherer,
@@ -50,6 +51,7 @@ class _Matched(msgspec.Struct, frozen=True, kw_only=True):
     pair: Pair
     n_base: int
     position: PositionFrame | None
+    bias: BiasFrame | None
     source: Provenance | None
 
 
@@ -86,6 +88,8 @@ class Feed:
         self._owed: deque[tuple[int, bytes]] = deque()
         self._n_orbits = 0
         self._position: PositionFrame | None = None
+        self._bias: BiasFrame | None = None
+        self._rover_bias = b""
         self._source: Provenance | None = None
         self._station: int | None = None
         self._n_base = 0
@@ -149,7 +153,7 @@ class Feed:
         if _stream_of(source) != _stream_of(self._source):
             # Its own position comes first with it; that of another base is of no use.
             self._begin_base()
-            self._position, self._base = None, Gatherer()
+            self._position, self._bias, self._base = None, None, Gatherer()
         self._source = source
         for frame in cut_frames(data):
             for item in self._base.receive(frame, near_gpst_ns=near_gpst_ns, now=now):
@@ -190,18 +194,18 @@ class Feed:
         if not self._ready:
             return None
         matched, spec = self._ready.popleft(), self.spec
-        rover, base, position = matched.pair.rover, matched.pair.base, matched.position
+        rover, base = matched.pair.rover, matched.pair.base
         job = Job(
             device=spec.device,
             n_base=matched.n_base,
             near_gpst_ns=self._near_gpst_ns,
-            rover=rover.frames,
+            rover=self._rover_bias + rover.frames,
             base=b"" if base is None else base.frames,
             # Receivers do not join the position of one station with observations of another.
-            position=(
-                position.frame
-                if base is not None and position is not None and position.station == base.station
-                else b""
+            position=b"".join(
+                said.frame
+                for said in (matched.position, matched.bias)
+                if base is not None and said is not None and said.station == base.station
             ),
             orbits=self._owed_until(rover.n_orbits),
             systems=spec.systems,
@@ -287,6 +291,8 @@ class Feed:
             self._matcher.rover(item)
             if self.joiner is not None:
                 self.joiner.raw(item.t_gpst_ns, now)
+        elif isinstance(item, BiasFrame):
+            self._rover_bias = item.frame
         elif isinstance(item, OrbitFrame):
             self._keep(item)
 
@@ -341,6 +347,8 @@ class Feed:
             self._keep(item)
         elif isinstance(item, PositionFrame):
             self._position = item
+        elif isinstance(item, BiasFrame):
+            self._bias = item
         elif item.station == self._station:
             self._matcher.base(item)
         else:
@@ -382,7 +390,11 @@ class Feed:
         for pair in self._matcher.due(now):
             self._held.append(
                 _Matched(
-                    pair=pair, n_base=self._n_base, position=self._position, source=self._source
+                    pair=pair,
+                    n_base=self._n_base,
+                    position=self._position,
+                    bias=self._bias,
+                    source=self._source,
                 )
             )
         while self._held and self._is_whole(self._held[0], now):

@@ -16,6 +16,7 @@ from bdgw.rtcm.station import POSITION_NUMBERS
 
 __all__ = [
     "LANGUAGE_S",
+    "BiasFrame",
     "EpochFrames",
     "Gathered",
     "Gatherer",
@@ -71,7 +72,14 @@ class PositionFrame(msgspec.Struct, frozen=True, kw_only=True):
     frame: bytes
 
 
-Gathered = EpochFrames | OrbitFrame | PositionFrame
+class BiasFrame(msgspec.Struct, frozen=True, kw_only=True):
+    """The GLONASS code-phase biases of a station (1230)."""
+
+    station: int | None
+    frame: bytes
+
+
+Gathered = EpochFrames | OrbitFrame | PositionFrame | BiasFrame
 
 
 def cut_frames(data: bytes) -> Iterator[bytes]:
@@ -103,6 +111,8 @@ class Gatherer:
             return [OrbitFrame(key=(head.number, head.satellite_mask), frame=frame)]
         if head.number in POSITION_NUMBERS:
             return [PositionFrame(station=head.station, frame=frame)]
+        if head.kind is MessageKind.BIAS:
+            return [BiasFrame(station=head.station, frame=frame)]
         if head.kind is not MessageKind.OBSERVATION or head.epoch is None:
             return []
         near_ns = _SOME_GPST_NS if near_gpst_ns is None else near_gpst_ns

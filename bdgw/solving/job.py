@@ -32,7 +32,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One epoch to solve.
 
     ``orbits`` are the ephemerides that came since the job before, of rover and base; ``position``
-    is the base's 1005 or 1006; ``base`` is empty where no epoch of the base serves.
+    is the base's 1005 or 1006, and its 1230 where it sends one; ``base`` is empty where no epoch of
+    the base serves.
     ``near_gpst_ns`` says about when it is. ``n_base`` counts changes of the base: with another
     number than before, nothing of the old base is used. With ``heading`` the vector from another
     antenna is solved as well; ``second`` is its epoch of the same instant, or empty.

@@ -7,6 +7,7 @@ the same order.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import msgspec
 
@@ -16,10 +17,19 @@ from bdgw.positioning.ephemeris import Orbit
 from bdgw.positioning.moving_base import MovingBase, MovingBaseOptions
 from bdgw.positioning.observation import ObservationEpoch
 from bdgw.positioning.solution import Solution
-from bdgw.rawlog.intake import BasePlace, EpochSeen, IonosphereSeen, OrbitSeen, RawIntake
+from bdgw.rawlog.code_phase import ALIGNED
+from bdgw.rawlog.intake import (
+    BasePlace,
+    CodePhaseSeen,
+    EpochSeen,
+    IonosphereSeen,
+    OrbitSeen,
+    RawIntake,
+)
 from bdgw.solving.job import Job, Outcome
 from bdgw.solving.matching import SAME_INSTANT_NS
 from bdgw.solving.spec import HeadingSpec
+from bdgw.ubx.frame import PROTOCOL as UBX
 
 __all__ = ["RoverSolver", "proven"]
 
@@ -58,8 +68,12 @@ class RoverSolver:
             if isinstance(event, BasePlace):
                 engine.set_base(event.ecef_m)
                 has_place = True
+            elif isinstance(event, CodePhaseSeen):
+                engine.set_code_phase(base_m=event.bias_m)
         base = self._base_of(job.base) if job.base and has_place else None
-        rover = _epoch_in(self._rover, job.rover)
+        found = _events_in(self._rover, job.rover)
+        _tell_code_phase(engine, found)
+        rover = _last_epoch(found)
         if rover is None:
             return Outcome()
         self._t_gpst_ns = rover.t_gpst_ns
@@ -67,7 +81,7 @@ class RoverSolver:
         outcome = Outcome(solution=solution, base_gpst_ns=None if base is None else base.t_gpst_ns)
         if vector is None:
             return outcome
-        second = _epoch_in(vector.intake, job.second) if job.second else None
+        second = _last_epoch(_events_in(vector.intake, job.second)) if job.second else None
         return vector.solved(outcome, rover, second)
 
     def _date(self, near_ns: int | None) -> None:
@@ -116,7 +130,8 @@ class RoverSolver:
 
     def _base_of(self, frames: bytes) -> ObservationEpoch | None:
         if frames != self._base_bytes:
-            self._base_bytes, self._base_epoch = frames, _epoch_in(self._base, frames)
+            self._base_bytes = frames
+            self._base_epoch = _last_epoch(_events_in(self._base, frames))
         return self._base_epoch
 
 
@@ -199,10 +214,22 @@ def _read(intake: RawIntake, frames: bytes) -> list[object]:
     return list(intake.events())
 
 
-def _epoch_in(intake: RawIntake, frames: bytes) -> ObservationEpoch | None:
-    """Give the epoch that the frames hold; what is still open in the reader is closed."""
+def _events_in(intake: RawIntake, frames: bytes) -> list[object]:
+    """Give what the frames of an epoch hold; what is still open in the reader is closed."""
     events = _read(intake, frames)
     intake.receive(b"", now=0.0)
-    events += intake.events()
+    return [*events, *intake.events()]
+
+
+def _last_epoch(events: Iterable[object]) -> ObservationEpoch | None:
     epochs = [event.epoch for event in events if isinstance(event, EpochSeen)]
     return epochs[-1] if epochs else None
+
+
+def _tell_code_phase(engine: RtkEngine, events: Iterable[object]) -> None:
+    """Tell what the rover says of its GLONASS phases, or its language does."""
+    for event in events:
+        if isinstance(event, CodePhaseSeen):
+            engine.set_code_phase(rover_m=event.bias_m)
+        elif isinstance(event, EpochSeen) and event.source == UBX:
+            engine.set_code_phase(rover_m=ALIGNED)
