@@ -26,6 +26,8 @@ by up to 5 cm (Wanninger 2012, J. Geodesy 86:139), which is 142 m."""
 _KNOWN_M = 2.0
 """Multipath of codes and phases, and biases of the codes from channel to channel, which change as
 satellites come and go."""
+_CLEAR_M = 4.0
+"""What an epoch must tell a bias to; their mean is better."""
 _GAIN = 0.02
 _SIGMAS = 4.0
 _PATIENCE = 30
@@ -108,9 +110,9 @@ class CodePhase:
             level = one.level
             # What the phases alone say: what was known before is taken out again.
             information = 1.0 / one.variance_m2 - 1.0 / level.variance_m2
-            if information * _KNOWN_M**2 < 1.0:
+            if information * _CLEAR_M**2 < 1.0:
                 continue
-            off_m = (level.value_m + one.more_m - level.mean_m) / (one.variance_m2 * information)
+            off_m = (one.bias_m - level.bias.bias_m) / (one.variance_m2 * information)
             if level.bias.is_known and off_m**2 > _SIGMAS**2 * (
                 1.0 / information + level.variance_m2
             ):

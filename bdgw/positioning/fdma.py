@@ -27,7 +27,16 @@ from bdgw.positioning.pairing import Pairs, Weights
 from bdgw.rtcm.lock import FloatArray
 from bdgw.rtcm.observation import BoolArray, IntArray
 
-__all__ = ["Bias", "Biases", "Level", "LevelFound", "has_own_carriers", "levels_of", "slopes_of"]
+__all__ = [
+    "Bias",
+    "Biases",
+    "Level",
+    "LevelFound",
+    "has_own_carriers",
+    "level_found",
+    "levels_of",
+    "slopes_of",
+]
 
 
 class Bias(NamedTuple):
@@ -69,10 +78,10 @@ class Level(NamedTuple):
 
 
 class LevelFound(NamedTuple):
-    """How much more a level is than its ``value_m``, by whole numbers, and the variance of that."""
+    """The code-phase bias that whole numbers give to a group, and the variance of its level."""
 
     level: Level
-    more_m: float
+    bias_m: float
     variance_m2: float
 
 
@@ -120,6 +129,22 @@ def levels_of(
             )
         )
     return tuple(levels)
+
+
+def level_found(
+    level: Level, variance_m2: float, apart_m: FloatArray, used: BoolArray
+) -> LevelFound | None:
+    """Give what a set says of the bias; None where it rests on no pair of the group.
+
+    ``apart_m`` (n,) are phases less codes, without the level and the whole numbers; ``used`` are
+    the pairs that the set rests on.
+    """
+    share = np.where(used[level.pair], level.share, 0.0)
+    total = float(share.sum())
+    if total <= 0.0:
+        return None
+    bias_m = -float(share @ np.where(share > 0.0, apart_m[level.pair], 0.0)) / total
+    return LevelFound(level, bias_m, variance_m2)
 
 
 def slopes_of(levels: Sequence[Level], n: int) -> Slopes | None:

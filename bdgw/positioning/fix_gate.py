@@ -15,7 +15,7 @@ import numpy as np
 
 from bdgw.positioning.ambiguity import FloatSolution
 from bdgw.positioning.double_difference import Groups, RangeSolution, solve_ranges
-from bdgw.positioning.fdma import LevelFound, slopes_of
+from bdgw.positioning.fdma import Level, LevelFound, level_found, slopes_of
 from bdgw.positioning.integers import Resolved
 from bdgw.positioning.pairing import Pairs, Weights
 from bdgw.positioning.three import squared_in
@@ -72,7 +72,7 @@ def examine(
     member = groups.member > 0.0
     head = np.argmax(np.where(member, weight, -1.0), axis=1)
     of_group = np.argmax(member, axis=0)
-    levels: list[LevelFound] = []
+    levels: list[tuple[Level, float]] = []
     slope_m2, counted = np.zeros(len(weight)), np.zeros(len(weight))
     for level, more_m, more_m2 in zip(
         floating.levels, resolved.level_m, resolved.level_m2, strict=True
@@ -87,7 +87,7 @@ def examine(
         head[of_group[level.zero]] = level.zero
         wave_m = pairs.wavelength_m[level.zero]
         counted[at] = round((level.value_m + float(more_m)) / wave_m)
-        levels.append(LevelFound(level, float(more_m), float(more_m2)))
+        levels.append((level, float(more_m2)))
     rest_m = phase_m - pairs.design @ resolved.step_m
     against = (rest_m - rest_m[head][of_group]) / pairs.wavelength_m
     cycles = np.rint(against)
@@ -112,7 +112,7 @@ def examine(
         limit=_PHASE_LIMIT,
         max_excluded=int(near.sum()) // 6,
         satellite=pairs.satellite,
-        slopes=slopes_of([one.level for one in levels], len(weight)),
+        slopes=slopes_of([level for level, _ in levels], len(weight)),
     )
     if solved is None or solved.n_left < 1:
         return None
@@ -120,6 +120,8 @@ def examine(
     weight = np.where(near, weight, 0.0)
     off_m = groups.centred(weight, value_m - pairs.design @ step_m)
     residual_m = float(np.sqrt(np.mean(off_m[near] ** 2)))
+    apart_m = value_m - pairs.code_m
+    found = [level_found(level, more_m2, apart_m, near) for level, more_m2 in levels]
     refusal = _refusal(step_m, floating, pairs, weights, groups, chi2, near, tried)
     return Evidence(
         step_m,
@@ -133,7 +135,7 @@ def examine(
         chi2,
         residual_m,
         refusal,
-        levels,
+        [one for one in found if one is not None],
     )
 
 

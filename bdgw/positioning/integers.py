@@ -118,9 +118,9 @@ class Resolver:
         if len(a) - first < _FEWEST:
             return None
         found = search(reduced, first)
-        if not found.is_complete:
-            return None
-        ratio = float(found.distance[1] / max(found.distance[0], 1e-12))
+        # Where the search had to be given up, nothing stands out.
+        is_near = found.is_complete
+        ratio = float(found.distance[1] / max(found.distance[0], 1e-12)) if is_near else 1.0
         off = reduced.z[first:] - found.sets[0]
         of_z = across @ reduced.transform[:, first:]
         lower = reduced.lower[first:, first:]

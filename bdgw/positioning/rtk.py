@@ -229,7 +229,7 @@ class Rtk:
                 self._held.succeed(left_out)
                 return self._publish(as_float, *attempt, prepared)
             first = first or attempt
-            if attempt.ratio is None:
+            if attempt.ratio is None or attempt.ratio <= 1.0:
                 break
         self._agreed.fail()
         if first is not None and first.ratio is not None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bdgw.positioning.ambiguity import AmbiguityFilter
-from bdgw.positioning.double_difference import groups_of, solve_ranges
+from bdgw.positioning.double_difference import Slopes, groups_of, solve_ranges
 
 
 def textbook(design, value, variance, group):
@@ -41,6 +41,39 @@ def test_position_and_covariance_are_those_of_double_differences(seed: int) -> N
     assert found.step_m == pytest.approx(step, rel=1e-6, abs=1e-6)
     assert found.covariance == pytest.approx(covariance, rel=1e-6, abs=1e-9)
     assert found.n_left == 9 - 2 - 3
+
+
+@given(st.integers(0, 10**6), st.sampled_from([0.0, 0.3, 50.0]))
+def test_a_slope_is_an_unknown_beside_the_clocks(seed: int, information: float) -> None:
+    rng = np.random.default_rng(seed)
+    group = np.array([1, 1, 1, 1, 1, 1, 2, 2, 2, 2])
+    design = rng.normal(size=(10, 3))
+    design /= np.linalg.norm(design, axis=1)[:, None]
+    weight = rng.uniform(0.3, 9.0, size=10)
+    slope = np.where(group == 1, rng.normal(size=10), 0.0)
+    value = rng.normal(size=10) + np.where(group == 1, 40.0, -7.0) + 3.0 * slope
+    found = solve_ranges(
+        design,
+        value,
+        weight,
+        groups_of(group),
+        limit=1e9,
+        max_excluded=0,
+        slopes=Slopes(slope[None, :], np.array([information])),
+    )
+    assert found is not None
+    # Position, both clocks and the slope written out, and what is known of it as a measurement.
+    columns = np.column_stack((design, group == 1, group == 2, slope))
+    normal = (columns.T * weight) @ columns
+    normal[5, 5] += information
+    covariance = np.linalg.inv(normal)
+    state = covariance @ (columns.T * weight) @ value
+    assert found.step_m == pytest.approx(state[:3], rel=1e-6, abs=1e-6)
+    assert found.covariance == pytest.approx(covariance[:3, :3], rel=1e-6, abs=1e-9)
+    off = value - columns @ state
+    squares = float(weight @ off**2) + information * state[5] ** 2
+    assert found.chi2 * found.n_left == pytest.approx(squares, rel=1e-6, abs=1e-9)
+    assert found.n_left == 10 - 2 - 3 - 1
 
 
 @given(st.integers(0, 10**6), st.integers(0, 19))
