@@ -60,6 +60,44 @@ def test_the_room_is_told_of_a_heading():
     assert spec.heading == HeadingSpec(device="base", baseline_m=1.23, offset_deg=-90.0)
 
 
+ANTEX = HEAD.replace('id = "g"', 'id = "g"\nantex = "/etc/bdgw/igs20.atx"')
+
+
+def test_the_room_is_told_of_antennas():
+    text = "\n".join(
+        [
+            ANTEX,
+            'antenna = { type = "LEIAR25.R3 LEIT" }',
+            "[[device]]",
+            'id = "rover"',
+            'url = "tcp://127.0.0.1:2"',
+            'solve = "gateway"',
+            'antenna = { type = "TRM59800.00 NONE", height_m = 1.8 }',
+            'heading = { from = "base" }',
+        ]
+    )
+    (spec,) = solver_specs(config.parse(text, name="c.toml"))
+    assert (spec.antenna, spec.antenna_height_m) == ("TRM59800.00 NONE", 1.8)
+    assert spec.antex == "/etc/bdgw/igs20.atx"
+    assert spec.heading is not None
+    assert spec.heading.antenna == "LEIAR25.R3 LEIT"
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        (('solve = "gateway"', 'antenna = { type = "X" }'), "antenna.type needs gateway.antex"),
+        (('solve = "both"', "antenna = { height_m = 1 }"), "height_m: only with solve"),
+        (("antenna = { height_m = 1 }",), "height_m: only with solve"),
+        (('solve = "gateway"', "antenna = { height_m = -1 }"), "antenna.height_m"),
+        (('solve = "gateway"', "antenna = { hight_m = 1 }"), "did you mean 'height_m'"),
+    ],
+)
+def test_an_antenna_that_cannot_be_is_refused(lines: tuple[str, ...], why: str):
+    with pytest.raises(ConfigError, match=re.escape(why)):
+        parsed(*lines)
+
+
 @pytest.mark.parametrize(
     ("lines", "why"),
     [

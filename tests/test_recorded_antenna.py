@@ -10,9 +10,10 @@ from typer.testing import CliRunner
 
 from bdgw.cli.command import app
 from bdgw.geodesy import enu_from_ecef
+from bdgw.positioning.mark import at_mark
 from bdgw.positioning.solution import Solution
 from bdgw.recorded import Recording, read_recording
-from bdgw.recorded_antenna import antennas_of, at_mark
+from bdgw.recorded_antenna import antennas_of
 from bdgw.rinex.antex import Antex, read_antex
 from tests.conftest import read_capture, shared_data
 from tests.positioning.scene import BASE_M, ROVER_M, T0_NS, Receiver
@@ -40,37 +41,49 @@ def test_names_of_files_are_used_and_names_that_are_told_come_first(atx: Antex) 
     assert found.pair.base is not None
     assert found.pair.base.model.name == "TRM59800.00"
     # L5 was not calibrated with it: that is said, and not more.
-    assert found.warnings == [
+    assert found.remarks == (
         "rover: TRM59800.00 NONE: not calibrated, values of the nearest carrier: G05 of G02",
         "base: trm59800.00: not calibrated, values of the nearest carrier: G05 of G02",
-    ]
+    )
 
 
 def test_a_null_antenna_of_the_base_needs_nothing(atx: Antex) -> None:
     rover, base = ends("TRM59800.00     NONE", "ADVNULLANTENNA  NONE")
     found = antennas_of(atx, rover, base, systems="G")
     assert found.pair.base is None
-    assert not [warning for warning in found.warnings if warning.startswith("base")]
+    assert not [warning for warning in found.remarks if warning.startswith("base")]
 
 
 @pytest.mark.parametrize("name", [None, "Unknown", "LEIAR25.R3      LEIT"])
-def test_an_antenna_that_is_not_known_is_told_of(atx: Antex, name: str | None) -> None:
-    rover, base = ends(name, name)
+def test_with_a_base_that_is_not_known_neither_end_is_corrected(
+    atx: Antex, name: str | None
+) -> None:
+    rover, base = ends("TRM59800.00     NONE", name)
     found = antennas_of(atx, rover, base, systems="GC")
     assert found.pair.rover is None
     assert found.pair.base is None
-    assert [warning.split(":")[0] for warning in found.warnings] == ["rover", "base"]
-    assert "phase centre" in found.warnings[0]
-    assert "height" in found.warnings[1]
+    (remark,) = found.remarks
+    assert remark.startswith("base: ")
+    assert remark.endswith("neither end is corrected")
+
+
+@pytest.mark.parametrize("name", [None, "Unknown", "LEIAR25.R3      LEIT"])
+def test_with_a_rover_that_is_not_known_the_base_is_corrected(atx: Antex, name: str | None) -> None:
+    rover, base = ends(name, "TRM59800.00     NONE")
+    found = antennas_of(atx, rover, base, systems="G")
+    assert found.pair.rover is None
+    assert found.pair.base is not None
+    assert found.remarks[0].startswith("rover: ")
+    assert "phase centre" in found.remarks[0]
 
 
 def test_carriers_that_nothing_is_known_of_are_told_of(atx: Antex) -> None:
     rover, base = ends("L1ONLY", "ADVNULLANTENNA")
     found = antennas_of(atx, rover, base, systems="GC")
-    assert found.warnings == [
+    assert found.remarks == (
         "rover: L1ONLY: not calibrated, values of the nearest carrier: C02 of G01",
         "rover: L1ONLY: not calibrated, and not used: C05, C06, G02, G05",
-    ]
+    )
 
 
 def test_the_mark_is_below_the_antenna() -> None:
@@ -145,13 +158,16 @@ def test_the_command_corrects_antennas_and_says_what_it_could_not(tmp_path) -> N
     assert both["position_of"] == "reference_point"
     one, lines, stderr = rtk(
         tmp_path, "--antex", str(file), "--rover-antenna", "TRM59800.00", "--residuals",
-        "--rover-height-m", "2.0",
+        "--base-antenna", "ADVNULLANTENNA", "--rover-height-m", "2.0",
     )  # fmt: skip
     assert one["position_of"] == "mark"
     # RTKLIB 2.4.3 b34: 103 mm lower with L1 and L2, and 2 m to the mark.
     assert one["mean_enu_m"][2] - plain["mean_enu_m"][2] == pytest.approx(-2.1, abs=0.006)
-    assert "base: 'Unknown' is not in the file of antennas" in stderr
     assert one["warnings"] == stderr.splitlines()
+    unknown, _, stderr = rtk(tmp_path, "--antex", str(file), "--rover-antenna", "TRM59800.00")
+    assert unknown["mean_enu_m"] == plain["mean_enu_m"]
+    assert "position_of" not in unknown
+    assert "base: 'Unknown' is not in the file of antennas" in stderr
     residuals = lines[0]["residuals"]
     assert len({one["sat"] for one in residuals if one["phase_used"]}) == lines[0]["sats_used"]
     assert all(abs(one["phase_m"]) < 0.03 for one in residuals if one["phase_used"])

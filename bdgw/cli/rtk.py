@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bdgw.positioning.engine import EngineOptions
     from bdgw.positioning.moving_base import MovingBaseOptions
     from bdgw.recorded import Recording
-    from bdgw.recorded_antenna import Antennas
+    from bdgw.rinex.antenna_choice import Antennas
 
 __all__ = ["rtk"]
 
@@ -165,7 +165,7 @@ def _antennas(
         rover_name=of_rover,
         base_name=of_base,
     )
-    for warning in found.warnings:
+    for warning in found.remarks:
         say(f"{warning}\n")
     return found
 
@@ -177,16 +177,16 @@ def _said_of(antennas: Antennas | None, files: _Files, moving_base: bool) -> dic
     line: dict[str, Any] = {}
     if is_of_mark or is_corrected:
         line["position_of"] = "mark" if is_of_mark else "reference_point"
-    if antennas is not None and antennas.warnings:
-        line["warnings"] = antennas.warnings
+    if antennas is not None and antennas.remarks:
+        line["warnings"] = antennas.remarks
     return line
 
 
 def _positions(
     files: _Files, options: EngineOptions, antennas: Antennas | None, reference_m: Ecef | None
 ) -> tuple[_Lines, _Summary]:
+    from bdgw.positioning.mark import at_mark
     from bdgw.recorded import Summary, fix_line, solutions
-    from bdgw.recorded_antenna import at_mark
 
     summary = Summary(reference_m)
     pair = None if antennas is None else antennas.pair

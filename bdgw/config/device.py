@@ -56,6 +56,15 @@ class RtkConfig(Section):
     """How long an epoch waits for the base's of the same instant."""
 
 
+class AntennaConfig(Section):
+    """The antenna of a device."""
+
+    type: Annotated[str, Field(min_length=1, max_length=32)] | None = None
+    """IGS name of antenna and radome, as in the file of antennas."""
+    height_m: Annotated[float, Field(gt=0, le=100)] | None = None
+    """Its reference point over the mark: positions are then of the mark."""
+
+
 class HeadingConfig(Section):
     """The heading from the antenna of another device on the same vehicle."""
 
@@ -88,6 +97,8 @@ class DeviceConfig(Section):
     solve: Literal["receiver", "gateway", "both"] = "receiver"
     """Who computes the position."""
     rtk: RtkConfig | None = None
+    antenna: AntennaConfig | None = None
+    """For devices that the gateway solves, and those that a heading is taken from."""
     heading: HeadingConfig | None = None
     """Where the vehicle points, by the antenna of another device."""
     frame: Frame | None = None
@@ -103,6 +114,14 @@ class DeviceConfig(Section):
     def _epoch_needs_frame(self) -> DeviceConfig:
         if self.epoch is not None and self.frame is None:
             raise ValueError("epoch needs frame: a year alone says nothing of the coordinates")
+        return self
+
+    @model_validator(mode="after")
+    def _height_is_of_our_own_positions(self) -> DeviceConfig:
+        # With "both", what the receiver says is of its antenna: they could not be compared.
+        has_height = self.antenna is not None and self.antenna.height_m is not None
+        if has_height and self.solve != "gateway":
+            raise ValueError('antenna.height_m: only with solve = "gateway"')
         return self
 
     @model_validator(mode="after")
@@ -129,7 +148,7 @@ class DeviceConfig(Section):
             raise ValueError("a terminal is on serial://, tcp:// or tcp-listen://")
         given = [
             name
-            for name in ("correction", "frame", "epoch", "sky", "username", "password")
+            for name in ("correction", "frame", "epoch", "sky", "username", "password", "antenna")
             if name in self.model_fields_set
         ]
         if given:

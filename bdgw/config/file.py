@@ -76,6 +76,10 @@ class Config(Section):
         for device in self.device:
             if device.correction not in ("none", "nearest"):
                 known_name(f"device {device.id!r}: correction =", device.correction, corrections)
+            if device.antenna is not None and device.antenna.type and self.gateway.antex is None:
+                raise ValueError(
+                    f"device {device.id!r}: antenna.type needs gateway.antex, the file of antennas"
+                )
             if device.heading is not None:
                 key = f"device {device.id!r}: heading.from ="
                 known_name(key, device.heading.of, live - {device.id})

@@ -19,6 +19,8 @@ class GatewayConfig(Section):
 
     id: Name
     state_dir: Annotated[Path, AfterValidator(named_folder)]
+    antex: Path | None = None
+    """Phase centres of antennas, ANTEX 1.4, for devices that the gateway solves."""
 
 
 class BrokerConfig(Section):

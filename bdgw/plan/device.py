@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bdgw.config import Config, DeviceConfig, HeadingConfig, MatchConfig, RtkConfig
 from bdgw.errors import ConfigError
 from bdgw.intake import DeviceFacts
@@ -136,6 +138,12 @@ def listener_specs(config: Config) -> list[ListenerSpec]:
 def solver_specs(config: Config) -> list[SolverSpec]:
     """Give what the solving room is told of each device that the gateway solves."""
     specs = []
+    antex = config.gateway.antex
+    types = {
+        device.id: device.antenna.type
+        for device in config.device
+        if device.antenna is not None and device.antenna.type is not None
+    }
     for device in config.device:
         if device.solve == "receiver":
             continue
@@ -149,15 +157,21 @@ def solver_specs(config: Config) -> list[SolverSpec]:
                 is_static=rtk.static,
                 max_age_s=rtk.max_age_s,
                 wait_s=rtk.wait_s,
-                heading=_heading(device.heading),
+                heading=_heading(device.heading, types),
+                antenna=types.get(device.id),
+                antenna_height_m=(device.antenna and device.antenna.height_m) or 0.0,
+                antex=None if antex is None else str(antex),
             )
         )
     return specs
 
 
-def _heading(heading: HeadingConfig | None) -> HeadingSpec | None:
+def _heading(heading: HeadingConfig | None, types: Mapping[str, str]) -> HeadingSpec | None:
     if heading is None:
         return None
     return HeadingSpec(
-        device=heading.of, baseline_m=heading.baseline_m, offset_deg=heading.offset_deg
+        device=heading.of,
+        baseline_m=heading.baseline_m,
+        offset_deg=heading.offset_deg,
+        antenna=types.get(heading.of),
     )

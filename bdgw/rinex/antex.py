@@ -101,20 +101,24 @@ def antenna_name(text: str) -> tuple[str, str]:
     return " ".join(words[:-1]), words[-1]
 
 
-def read_antex(lines: Iterable[str]) -> Antex:
+def read_antex(lines: Iterable[str], *, only: str | None = None) -> Antex:
     """Read a file; an antenna that cannot be read is left out and counted.
+
+    With ``only`` just the antennas of that name are read, with every radome: whole files of the
+    IGS have hundreds.
 
     Raises:
         DecodeError: it is no ANTEX file, or its values are relative.
     """
     source = iter(lines)
+    wanted = None if only is None else antenna_name(only)[0]
     _read_header(source)
     found = Antex()
     for line in source:
         if line[_LABEL].strip() != "START OF ANTENNA":
             continue
         try:
-            entry = _read_antenna(source)
+            entry = _read_antenna(source, wanted)
         except (ValueError, OverflowError):
             found.n_damaged += 1
             continue
@@ -187,10 +191,13 @@ class _Reading:
         return AntexEntry(model, *self.valid)
 
 
-def _read_antenna(source: Iterator[str]) -> AntexEntry | None:
+def _read_antenna(source: Iterator[str], wanted: str | None) -> AntexEntry | None:
     reading = _Reading()
     for line in source:
         label = line[_LABEL].strip()
+        if label == "TYPE / SERIAL NO" and wanted not in {None, line[:16].strip().upper()}:
+            _pass_over(source, "END OF ANTENNA")
+            return None
         if label == "END OF ANTENNA":
             return reading.entry()
         if label == "START OF FREQUENCY":

@@ -18,6 +18,7 @@ from bdgw.solving.gathering import (
     LANGUAGE_S,
     BiasFrame,
     EpochFrames,
+    EquipmentFrame,
     Gathered,
     Gatherer,
     OrbitFrame,
@@ -99,6 +100,8 @@ class Feed:
         self._n_solved = 0
         self._ms_per_epoch: float | None = None
         self._why: str | None = None
+        self._equipment: dict[int, EquipmentFrame] = {}
+        self._antenna_remarks: tuple[str, ...] = ()
         self._vectors: Counter[FixKind] = Counter()
         self._vector_why: str | None = None
         self._has_heard = False
@@ -154,6 +157,7 @@ class Feed:
             # Its own position comes first with it; that of another base is of no use.
             self._begin_base()
             self._position, self._bias, self._base = None, None, Gatherer()
+            self._equipment = {}
         self._source = source
         for frame in cut_frames(data):
             for item in self._base.receive(frame, near_gpst_ns=near_gpst_ns, now=now):
@@ -214,6 +218,10 @@ class Feed:
             max_age_s=spec.max_age_s,
             second=b"" if self._second is None else self._second.frames_of(rover),
             heading=spec.heading,
+            equipment=self._equipment_of(base),
+            antenna=spec.antenna,
+            antenna_height_m=spec.antenna_height_m,
+            antex=spec.antex,
         )
         return Ready(
             job=job,
@@ -279,6 +287,7 @@ class Feed:
             is_disagreeing=None if joiner is None else joiner.watch.is_disagreeing,
             vectors={kind.value: n for kind, n in self._vectors.items()},
             vector_reason=self._vector_why,
+            antennas=self._antenna_remarks,
         )
 
     def _rover_said(self, item: Gathered, now: float) -> None:
@@ -326,11 +335,19 @@ class Feed:
         return b"".join(found)
 
     def _with_heading(self, fix: Fix, outcome: Outcome) -> Fix:
+        self._antenna_remarks = outcome.antenna_remarks
         if outcome.vector_kind is not None:
             self._vectors[outcome.vector_kind] += 1
             self._vector_why = outcome.vector_why
         heading = heading_of(outcome.attitude)
         return fix if heading is None else msgspec.structs.replace(fix, heading=heading)
+
+    def _equipment_of(self, base: EpochFrames | None) -> bytes:
+        """Give what the base of an epoch says of its antenna, the message that says most last."""
+        if base is None or self.spec.antex is None:
+            return b""
+        said = sorted(self._equipment.items())
+        return b"".join(item.frame for _, item in said if item.station == base.station)
 
     def _second_said(self, item: Gathered) -> None:
         if isinstance(item, OrbitFrame):
@@ -349,6 +366,8 @@ class Feed:
             self._position = item
         elif isinstance(item, BiasFrame):
             self._bias = item
+        elif isinstance(item, EquipmentFrame):
+            self._equipment[item.number] = item
         elif item.station == self._station:
             self._matcher.base(item)
         else:

@@ -18,6 +18,7 @@ __all__ = [
     "LANGUAGE_S",
     "BiasFrame",
     "EpochFrames",
+    "EquipmentFrame",
     "Gathered",
     "Gatherer",
     "OrbitFrame",
@@ -79,7 +80,15 @@ class BiasFrame(msgspec.Struct, frozen=True, kw_only=True):
     frame: bytes
 
 
-Gathered = EpochFrames | OrbitFrame | PositionFrame | BiasFrame
+class EquipmentFrame(msgspec.Struct, frozen=True, kw_only=True):
+    """What antenna a base has: 1007, 1008 or 1033."""
+
+    station: int | None
+    number: int
+    frame: bytes
+
+
+Gathered = EpochFrames | OrbitFrame | PositionFrame | BiasFrame | EquipmentFrame
 
 
 def cut_frames(data: bytes) -> Iterator[bytes]:
@@ -113,6 +122,8 @@ class Gatherer:
             return [PositionFrame(station=head.station, frame=frame)]
         if head.kind is MessageKind.BIAS:
             return [BiasFrame(station=head.station, frame=frame)]
+        if head.kind is MessageKind.ANTENNA:
+            return [EquipmentFrame(station=head.station, number=head.number, frame=frame)]
         if head.kind is not MessageKind.OBSERVATION or head.epoch is None:
             return []
         near_ns = _SOME_GPST_NS if near_gpst_ns is None else near_gpst_ns

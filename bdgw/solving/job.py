@@ -37,6 +37,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     ``near_gpst_ns`` says about when it is. ``n_base`` counts changes of the base: with another
     number than before, nothing of the old base is used. With ``heading`` the vector from another
     antenna is solved as well; ``second`` is its epoch of the same instant, or empty.
+    ``equipment`` is the base's 1007, 1008 or 1033; antennas are looked up in the file ``antex``.
     """
 
     device: str
@@ -51,6 +52,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     is_static: bool
     max_age_s: float
     second: bytes = b""
+    equipment: bytes = b""
+    antenna: str | None = None
+    antenna_height_m: float = 0.0
+    antex: str | None = None
     heading: HeadingSpec | None = None
 
 
@@ -69,6 +74,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     attitude: Attitude | None = None
     vector_kind: FixKind | None = None
     vector_why: str | None = None
+    antenna_remarks: tuple[str, ...] = ()
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -14,11 +14,13 @@ import msgspec
 from bdgw.model import FixKind
 from bdgw.positioning.engine import EngineOptions, RtkEngine
 from bdgw.positioning.ephemeris import Orbit
+from bdgw.positioning.mark import at_mark
 from bdgw.positioning.moving_base import MovingBase, MovingBaseOptions
 from bdgw.positioning.observation import ObservationEpoch
 from bdgw.positioning.solution import Solution
 from bdgw.rawlog.code_phase import ALIGNED
 from bdgw.rawlog.intake import (
+    AntennaSeen,
     BasePlace,
     CodePhaseSeen,
     EpochSeen,
@@ -26,6 +28,8 @@ from bdgw.rawlog.intake import (
     OrbitSeen,
     RawIntake,
 )
+from bdgw.rinex.antenna_choice import AntennaEnd
+from bdgw.solving.antennas import AntennaChooser, ReadAntex, no_file
 from bdgw.solving.job import Job, Outcome
 from bdgw.solving.matching import SAME_INSTANT_NS
 from bdgw.solving.spec import HeadingSpec
@@ -42,7 +46,9 @@ _RATIO_MIN = 1.0
 class RoverSolver:
     """Solves the jobs of one device, in their order."""
 
-    def __init__(self) -> None:
+    def __init__(self, read_antex: ReadAntex = no_file) -> None:
+        self._antennas = AntennaChooser(read_antex)
+        self._vector_antennas = AntennaChooser(read_antex)
         self._engine: RtkEngine | None = None
         self._n_base: int | None = None
         self._t_gpst_ns = 0
@@ -77,12 +83,41 @@ class RoverSolver:
         if rover is None:
             return Outcome()
         self._t_gpst_ns = rover.t_gpst_ns
+        self._set_antennas(job, engine, vector, rover, has_base=base is not None)
         solution = proven(engine.solve(rover, base), rover.t_gpst_ns, job.max_age_s)
-        outcome = Outcome(solution=solution, base_gpst_ns=None if base is None else base.t_gpst_ns)
+        outcome = Outcome(
+            solution=at_mark(solution, (job.antenna_height_m, 0.0, 0.0)),
+            base_gpst_ns=None if base is None else base.t_gpst_ns,
+            antenna_remarks=self._antennas.remarks,
+        )
         if vector is None:
             return outcome
         second = _last_epoch(_events_in(vector.intake, job.second)) if job.second else None
         return vector.solved(outcome, rover, second)
+
+    def _set_antennas(
+        self,
+        job: Job,
+        engine: RtkEngine,
+        vector: VectorSolver | None,
+        rover: ObservationEpoch,
+        *,
+        has_base: bool,
+    ) -> None:
+        """Tell the engines the antennas of their ends; without a file none is corrected."""
+        if job.antex is None:
+            return
+        own = AntennaEnd(job.antenna)
+        if has_base:
+            said = [e for e in _read(self._base, job.equipment) if isinstance(e, AntennaSeen)]
+            # 1007 has no serial number: the last of the messages says most.
+            base = AntennaEnd(said[-1].name, said[-1].serial) if said else AntennaEnd(None)
+            pair = self._antennas.choose(job.antex, job.systems, own, base, rover)
+            engine.set_antennas(pair)
+        if vector is not None and job.heading is not None:
+            other = AntennaEnd(job.heading.antenna)
+            pair = self._vector_antennas.choose(job.antex, job.systems, own, other, rover)
+            vector.engine.set_antennas(pair)
 
     def _date(self, near_ns: int | None) -> None:
         """Tell the readers about when it is, at first and after long gaps."""

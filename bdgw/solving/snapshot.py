@@ -37,5 +37,7 @@ class SolverSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """By result, where the device has a heading from another one."""
     vector_reason: str | None
     """Why the last vector is no better."""
+    antennas: tuple[str, ...]
+    """What is not as it should be with the phase centres of the antennas."""
     reason: str | None
     """Why the last epoch is no better."""

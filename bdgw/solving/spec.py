@@ -28,6 +28,8 @@ class HeadingSpec(msgspec.Struct, frozen=True, kw_only=True):
     device: str
     baseline_m: float | None = None
     offset_deg: float = 0.0
+    antenna: str | None = None
+    """IGS name of the other antenna."""
 
 
 class SolverSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,3 +49,9 @@ class SolverSpec(msgspec.Struct, frozen=True, kw_only=True):
     max_age_s: float = 5.0
     wait_s: float = 0.5
     heading: HeadingSpec | None = None
+    antenna: str | None = None
+    """IGS name of the device's antenna and radome."""
+    antenna_height_m: float = 0.0
+    """Its reference point over the mark that positions are of."""
+    antex: str | None = None
+    """Path of the file of antennas; without it none is corrected."""

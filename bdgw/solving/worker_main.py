@@ -10,6 +10,8 @@ import os
 import signal
 import sys
 import time
+from functools import lru_cache
+from pathlib import Path
 from typing import BinaryIO
 
 # Matrices here have about a hundred rows: threads would only wait for each other.
@@ -17,6 +19,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import msgspec
 
+from bdgw.errors import DecodeError, UnavailableError
+from bdgw.rinex.antex import Antex, read_antex
 from bdgw.solving.job import LENGTH, Outcome, decode_job, encode_outcome
 from bdgw.solving.rover_solver import RoverSolver
 
@@ -26,11 +30,12 @@ __all__ = ["main", "serve"]
 def serve(source: BinaryIO, sink: BinaryIO) -> None:
     """Answer jobs until their source ends."""
     solvers: dict[str, RoverSolver] = {}
+    read = lru_cache(maxsize=64)(read_antennas)
     while len(head := source.read(LENGTH.size)) == LENGTH.size:
         job = decode_job(source.read(LENGTH.unpack(head)[0]))
         begun_s = time.process_time()
         try:
-            outcome = solvers.setdefault(job.device, RoverSolver()).solve(job)
+            outcome = solvers.setdefault(job.device, RoverSolver(read)).solve(job)
         except Exception as error:  # noqa: BLE001 - a mistake costs one rover an epoch, not all
             solvers.pop(job.device, None)
             outcome = Outcome(error=f"{type(error).__name__}: {error}"[:200])
@@ -38,6 +43,21 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
         data = encode_outcome(msgspec.structs.replace(outcome, spent_ms=spent_ms))
         sink.write(LENGTH.pack(len(data)) + data)
         sink.flush()
+
+
+def read_antennas(path: str, name: str) -> Antex:
+    """Read what a file of antennas has of one of them.
+
+    Raises:
+        UnavailableError: the file cannot be read, or is none.
+    """
+    try:
+        with Path(path).open(encoding="latin-1") as file:
+            return read_antex((line.rstrip("\r\n") for line in file), only=name)
+    except OSError as error:
+        raise UnavailableError(f"{path}: {error.strerror}") from None
+    except DecodeError as error:
+        raise UnavailableError(f"{path}: {error}") from None
 
 
 def main() -> None:
