@@ -130,7 +130,7 @@ class AmbiguityFilter:
                 inner, across = matrix.take(drop, 0).take(drop, 1), matrix.take(drop, 0)
                 inner.reshape(-1)[:: len(drop) + 1] += 2.0 * _TINY
                 across = across.take(kept, 1)
-                gain = np.linalg.solve(inner, np.column_stack((across, vector[drop])))
+                gain = np.linalg.solve(inner, np.concatenate((across, vector[drop, None]), axis=1))
                 reduced -= across.T @ gain[:, :-1]
                 right = right - across.T @ gain[:, -1]
             covariance: FloatArray = np.linalg.inv((reduced + reduced.T) / 2.0)
@@ -192,6 +192,6 @@ def _eliminated(
     out = matrix.take(drop, 0)
     inner, across = out.take(drop, 1), out.take(kept, 1)
     inner.reshape(-1)[:: len(drop) + 1] += _TINY
-    gain = np.linalg.solve(inner, np.column_stack((across, vector[drop])))
+    gain = np.linalg.solve(inner, np.concatenate((across, vector[drop, None]), axis=1))
     reduced = matrix.take(kept, 0).take(kept, 1) - across.T @ gain[:, :-1]
     return (reduced + reduced.T) / 2.0, vector[kept] - across.T @ gain[:, -1]

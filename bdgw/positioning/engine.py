@@ -76,7 +76,9 @@ class RtkEngine:
             RtkOptions(fix_mask_rad=mask_rad, is_static=self.options.is_static),
             self._watch,
         )
-        self._is_used = np.array([one in self.options.systems for one in SYSTEMS] + [False])
+        is_used = np.array([one in self.options.systems for one in SYSTEMS])
+        # By satellite; a number beyond all systems meets the last one, which is none.
+        self._is_used = np.append(is_used.repeat(N_SYSTEM_SATELLITES), False)
         self._parts = BaseParts(self.options.max_age_s)
         self._antennas: AntennaPair | None = None
         self._base: Place | None = None
@@ -207,14 +209,14 @@ class RtkEngine:
             return None
 
     def _of_systems(self, epoch: ObservationEpoch) -> ObservationEpoch:
-        system = np.clip(epoch.satellite // N_SYSTEM_SATELLITES, 0, len(SYSTEMS))
-        mask = self._is_used[system]
+        mask = self._is_used.take(epoch.satellite, mode="clip")
         return epoch if mask.all() else epoch.taken(mask)
 
 
 def solution_of_single(t_gpst_ns: int, single: SinglePoint, why: str | None = None) -> Solution:
     """Say a single point as a solution; ``why`` there is no better one."""
-    acc_h_m, acc_v_m = accuracy_of(single.place, single.covariance)
+    covariance_enu_m2 = enu_covariance(single.place, single.covariance)
+    acc_h_m, acc_v_m = accuracy_of(covariance_enu_m2)
     x, y, z = single.place.ecef_m.tolist()
     return Solution(
         t_gpst_ns=t_gpst_ns,
@@ -223,7 +225,7 @@ def solution_of_single(t_gpst_ns: int, single: SinglePoint, why: str | None = No
         velocity_m_s=velocity_of(single.velocity_m_s),
         acc_h_m=acc_h_m,
         acc_v_m=acc_v_m,
-        covariance_enu_m2=enu_covariance(single.place, single.covariance),
+        covariance_enu_m2=covariance_enu_m2,
         sats_used=len(single.used),
         residual_m=single.residual_m,
         why=why,

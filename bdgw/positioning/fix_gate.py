@@ -96,7 +96,7 @@ def examine(
     apart = pairs.design - pairs.design[head][of_group]
     safe = np.maximum(weight, 1e-12)
     variance = 1.0 / safe + 1.0 / safe[head][of_group]
-    variance += np.einsum("ij,jk,ik->i", apart, resolved.covariance, apart)
+    variance += np.add.reduce((apart @ resolved.covariance) * apart, axis=1)
     spread = np.sqrt(np.maximum(variance + slope_m2, 0.0)) / pairs.wavelength_m
     near = (weight > 0.0) & (np.abs(part) < np.minimum(_NEAR_CYCLES, _SIGMAS * spread))
     is_alone = (groups.member @ near)[of_group] < 2

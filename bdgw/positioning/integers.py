@@ -114,8 +114,9 @@ class Resolver:
         except np.linalg.LinAlgError:
             return None
         success = success_rate(reduced.d)
-        first = int(np.argmax(success >= _SUCCESS)) if (success >= _SUCCESS).any() else len(a)
-        if len(a) - first < _FEWEST:
+        is_sure = success >= _SUCCESS
+        first = int(is_sure.argmax())
+        if not is_sure[first] or len(a) - first < _FEWEST:
             return None
         found = search(reduced, first)
         # Where the search had to be given up, nothing stands out.
@@ -125,7 +126,7 @@ class Resolver:
         of_z = across @ reduced.transform[:, first:]
         lower = reduced.lower[first:, first:]
         # Q_z^-1 = L^-1 D^-1 L^-T, on the part that is fixed.
-        half = np.linalg.solve(lower.T, np.column_stack((of_z.T, off)))
+        half = np.linalg.solve(lower.T, np.concatenate((of_z, off[None, :])).T)
         weighted = half / reduced.d[first:, None]
         change = half[:, :head].T @ weighted
         covariance = solution.covariance[:head, :head] - change[:, :head]

@@ -333,7 +333,8 @@ def _solution(
     n_satellites: int,
 ) -> Solution:
     x, y, z = (prepared.place.ecef_m + step_m).tolist()
-    acc_h_m, acc_v_m = accuracy_of(prepared.place, covariance)
+    covariance_enu_m2 = enu_covariance(prepared.place, covariance)
+    acc_h_m, acc_v_m = accuracy_of(covariance_enu_m2)
     return Solution(
         t_gpst_ns=t_gpst_ns,
         kind=kind,
@@ -341,7 +342,7 @@ def _solution(
         velocity_m_s=velocity_of(prepared.velocity_m_s),
         acc_h_m=acc_h_m,
         acc_v_m=acc_v_m,
-        covariance_enu_m2=enu_covariance(prepared.place, covariance),
+        covariance_enu_m2=covariance_enu_m2,
         sats_used=n_satellites,
         age_s=prepared.age_s,
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
-import numpy as np
 
 from bdgw.model import FixKind
 from bdgw.positioning.geometry import Place
@@ -44,17 +45,16 @@ class Solution(msgspec.Struct, frozen=True, kw_only=True):
     why: str | None = None
 
 
-def accuracy_of(place: Place, covariance: FloatArray) -> tuple[float, float]:
-    """Give horizontal and vertical standard deviation of an Earth-fixed covariance (3, 3)."""
-    enu = place.to_enu @ covariance @ place.to_enu.T
-    across, up = float(enu[0, 0] + enu[1, 1]), float(enu[2, 2])
-    return float(np.sqrt(max(across, 0.0))), float(np.sqrt(max(up, 0.0)))
+def accuracy_of(covariance: Covariance) -> tuple[float, float]:
+    """Give horizontal and vertical standard deviation of a local covariance."""
+    ee, _, _, nn, _, uu = covariance
+    return math.sqrt(max(ee + nn, 0.0)), math.sqrt(max(uu, 0.0))
 
 
 def enu_covariance(place: Place, covariance: FloatArray) -> Covariance:
     """Give an Earth-fixed covariance (3, 3) in the local frame of a place."""
     enu = place.to_enu @ covariance @ place.to_enu.T
-    ee, en, eu, nn, nu, uu = enu[np.triu_indices(3)].tolist()
+    (ee, en, eu), (_, nn, nu), (_, _, uu) = enu.tolist()
     return ee, en, eu, nn, nu, uu
 
 

@@ -40,7 +40,7 @@ def solve_velocity(
     ``design`` is the derivative of a range by the receiver's position.
     """
     known = np.isfinite(rate_m_s)
-    if int(known.sum()) < _FEWEST:
+    if np.count_nonzero(known) < _FEWEST:
         return None
     weight = np.where(known, (np.sin(np.maximum(elevation_rad, 0.1)) / _NOISE_M_S) ** 2, 0.0)
     one = Groups(np.ones((1, len(rate_m_s))))
