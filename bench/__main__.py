@@ -31,6 +31,7 @@ from bench import (
     outbox,
     positioning,
     robustness,
+    rovers,
     rtcm_decode,
     segments,
     ten_hertz,
@@ -58,6 +59,7 @@ BENCHES: dict[str, Bench] = {
     "corrections": corrections.run,
     "caster": caster_clients.run,
     "positioning": positioning.run,
+    "rovers": rovers.run,
     "robustness": robustness.run,
 }
 

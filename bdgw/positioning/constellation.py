@@ -61,6 +61,7 @@ class Constellation:
         self._version = -1
         self._piece: SkyPiece | None = None
         self._orbits: dict[int, Orbit] = {}
+        self._glonass: list[GlonassOrbit] = []
         self._tables: tuple[KeplerTable, GlonassTable] = (KeplerTable([]), GlonassTable([]))
         self._table_of = np.full(_N_SATELLITES, -1)
         self._piece_row = np.zeros(_N_SATELLITES, dtype=np.int64)
@@ -96,7 +97,12 @@ class Constellation:
         self._orbits, self._piece = chosen, None
         kepler = [orbit for orbit in chosen.values() if isinstance(orbit, KeplerOrbit)]
         glonass = [orbit for orbit in chosen.values() if isinstance(orbit, GlonassOrbit)]
-        self._tables = (KeplerTable(kepler), GlonassTable(glonass))
+        if glonass != self._glonass:
+            self._glonass = glonass
+            self._tables = (KeplerTable(kepler), GlonassTable(glonass))
+        else:
+            # What was integrated so far stays: sets of other systems come all the time.
+            self._tables = (KeplerTable(kepler), self._tables[1])
         self._table_of[:] = -1
         self._piece_row[:] = len(chosen)  # a row of a piece that knows nothing
         self.group_delay_s[:] = np.nan

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bdgw.rtcm.lock import FloatArray
-from bdgw.rtcm.observation import BoolArray, IntArray
+from bdgw.rtcm.observation import IntArray
 
 __all__ = ["Decorrelated", "IntegerResult", "decorrelate", "search", "success_rate"]
 
@@ -67,39 +67,37 @@ def decorrelate(a: FloatArray, q: FloatArray, guess: FloatArray | None = None) -
     lower, d = _factor(q)
     if guess is not None and _is_reduced(lower, d):
         return Decorrelated(guess.T @ a, lower, d, guess)
-    rows = lower.T.copy()  # rows[j] is column j of L, contiguous
-    columns = z_matrix.T.copy()
-    j = k = n - 2
-    values = d.tolist()
+    # Lists, not arrays: with two dozen elements a column is done before NumPy has begun.
+    rows: list[list[float]] = lower.T.tolist()  # rows[j] is column j of L
+    columns: list[list[float]] = z_matrix.T.tolist()
+    values: list[float] = d.tolist()
     # Which columns have anything to round: most have not, and need no look at their elements.
-    rough = _is_rough(rows).tolist()
+    rough = [max(map(abs, row[j + 1 :]), default=0.0) > _ROUGH for j, row in enumerate(rows)]
+    j = k = n - 2
     while j >= 0:
         if j <= k and rough[j]:
-            column, rough[j] = rows[j], False
-            for i in range(j + 1, n):
-                whole = round(column.item(i))
-                if whole:
-                    column[i:] -= whole * rows[i, i:]
-                    columns[j] -= whole * columns[i]
-        below = rows.item(j, j + 1)
+            _round(rows, columns, j)
+            rough[j] = False
+        below = rows[j][j + 1]
         joint = values[j] + below * below * values[j + 1]
         if joint < _GAIN * values[j + 1]:
-            _swap(rows, columns, values, j, below, joint)
-            changed = np.maximum.reduce(np.abs(rows[:j, j : j + 2]), axis=1) > _ROUGH
-            for i in changed.nonzero()[0].tolist():
-                rough[i] = True
-            # A column that came in by the exchange was as rough as it was.
-            rough[j], rough[j + 1] = True, True
+            _swap(rows, columns, values, rough, j)
             k, j = j, min(j + 1, n - 2)
         else:
             j -= 1
-    return Decorrelated(columns @ a, rows.T.copy(), np.array(values), columns.T.copy())
+    transform = np.array(columns).T.copy()
+    return Decorrelated(transform.T @ a, np.array(rows).T.copy(), np.array(values), transform)
 
 
-def _is_rough(rows: FloatArray) -> BoolArray:
-    """Tell which columns of L have elements that round to something, in the rows given."""
-    largest: FloatArray = np.maximum.reduce(np.abs(np.triu(rows, 1)), axis=1)
-    return largest > _ROUGH
+def _round(rows: list[list[float]], columns: list[list[float]], j: int) -> None:
+    """Take whole multiples of the later columns off one, until all its elements round to 0."""
+    row, column = rows[j], columns[j]
+    for i in range(j + 1, len(row)):
+        whole = round(row[i])
+        if whole:
+            row[i:] = [x - whole * y for x, y in zip(row[i:], rows[i][i:], strict=True)]
+            column = [x - whole * y for x, y in zip(column, columns[i], strict=True)]
+    columns[j] = column
 
 
 def _is_reduced(lower: FloatArray, d: FloatArray) -> bool:
@@ -112,20 +110,29 @@ def _is_reduced(lower: FloatArray, d: FloatArray) -> bool:
 
 
 def _swap(
-    rows: FloatArray, columns: FloatArray, d: list[float], j: int, below: float, joint: float
+    rows: list[list[float]],
+    columns: list[list[float]],
+    d: list[float],
+    rough: list[bool],
+    j: int,
 ) -> None:
     """Exchange two neighbours and restore the factors (de Jonge and Tiberius, 3.3)."""
+    below = rows[j][j + 1]
+    joint = d[j] + below * below * d[j + 1]
     eta = d[j] / joint
     lam = d[j + 1] * below / joint
     d[j], d[j + 1] = eta * d[j + 1], joint
-    first, second = rows[:j, j].copy(), rows[:j, j + 1].copy()
-    rows[:j, j] = second - below * first
-    rows[:j, j + 1] = eta * first + lam * second
-    rows[j, j + 1] = lam
-    tail = rows[j, j + 2 :].copy()
-    rows[j, j + 2 :] = rows[j + 1, j + 2 :]
-    rows[j + 1, j + 2 :] = tail
-    columns[[j, j + 1]] = columns[[j + 1, j]]
+    for i in range(j):
+        row = rows[i]
+        first, second = row[j], row[j + 1]
+        row[j], row[j + 1] = second - below * first, eta * first + lam * second
+        if abs(row[j]) > _ROUGH or abs(row[j + 1]) > _ROUGH:
+            rough[i] = True
+    one, other = rows[j], rows[j + 1]
+    one[j + 1] = lam
+    one[j + 2 :], other[j + 2 :] = other[j + 2 :], one[j + 2 :]
+    columns[j], columns[j + 1] = columns[j + 1], columns[j]
+    rough[j] = rough[j + 1] = True
 
 
 def success_rate(d: FloatArray) -> FloatArray:

@@ -87,7 +87,9 @@ def epoch_of(t_gpst_ns: int, cells: Iterable[Cell]) -> ObservationEpoch:
 
 def merged(first: ObservationEpoch, second: ObservationEpoch) -> ObservationEpoch:
     """Join two parts of one epoch; of a cell in both the second part counts."""
-    keep = first.taken(~np.isin(first.cell, second.cell))
+    keep = first
+    if not set(first.satellite.tolist()).isdisjoint(second.satellite.tolist()):
+        keep = first.taken(~np.isin(first.cell, second.cell))
     columns = {
         name: np.concatenate((getattr(keep, name), getattr(second, name))) for name in _COLUMNS
     }
