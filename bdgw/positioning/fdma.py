@@ -33,6 +33,7 @@ __all__ = [
     "Level",
     "LevelFound",
     "has_own_carriers",
+    "lacks_level",
     "level_found",
     "levels_of",
     "slopes_of",
@@ -93,6 +94,15 @@ def has_own_carriers(pairs: Pairs) -> BoolArray:
             mine = pairs.group == group
             found |= mine & (np.ptp(pairs.wavelength_m[mine]) > 0.0)
     return found
+
+
+def lacks_level(pairs: Pairs, weights: Weights) -> BoolArray:
+    """Tell which pairs are of a group whose carriers differ and which no code tells a level."""
+    is_own = has_own_carriers(pairs)
+    if not is_own.any():
+        return is_own
+    told = pairs.group[(weights.phase > 0.0) & (weights.code > 0.0)]
+    return is_own & ~np.isin(pairs.group, told)
 
 
 def levels_of(

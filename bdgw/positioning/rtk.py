@@ -17,7 +17,7 @@ from bdgw.positioning.ambiguity import AmbiguityFilter, FloatSolution
 from bdgw.positioning.base_watch import BaseWatch
 from bdgw.positioning.code_phase import CodePhase
 from bdgw.positioning.double_difference import RangeSolution
-from bdgw.positioning.fdma import has_own_carriers, levels_of
+from bdgw.positioning.fdma import has_own_carriers, lacks_level, levels_of
 from bdgw.positioning.fix_gate import Evidence, examine
 from bdgw.positioning.geometry import Place
 from bdgw.positioning.held_out import HeldOut
@@ -187,7 +187,10 @@ class Rtk:
         self._filter.keep(matrix, vector, part, moves=not self._options.is_static)
         self._last_base_ns = base_ns
         allowed = (
-            has_phase & ~pairs.is_half_cycle & (pairs.elevation_rad >= self._options.fix_mask_rad)
+            has_phase
+            & ~pairs.is_half_cycle
+            & (pairs.elevation_rad >= self._options.fix_mask_rad)
+            & ~lacks_level(pairs, weights)
         )
         return self._solve_float(prepared, allowed), allowed
 

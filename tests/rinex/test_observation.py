@@ -81,3 +81,21 @@ def test_version_three_with_slots_and_indicators() -> None:
 def test_other_files_are_refused() -> None:
     with pytest.raises(DecodeError):
         read_observations(["$GPGGA,,,,"])
+
+
+def biased(text: str) -> ObservationHeader:
+    header = ObservationHeader()
+    line = f"{text:<60}GLONASS COD/PHS/BIS"
+    list(read_observations(THREE.replace("  1 R01", f"{line}\n  1 R01").splitlines(), header))
+    return header
+
+
+def test_phases_are_aligned_where_a_correction_is_named() -> None:
+    # RINEX 3.05, table A2: X1, A3, X1, F8.3, four times.
+    header = biased(" C1C  -71.940 C1P  -71.940 C2C    0.000 C2P    0.000")
+    assert [signal_code_of(one) for one in header.aligned_signals] == ["1C", "1P"]
+
+
+@pytest.mark.parametrize("text", ["", " C1C    0.000 C2C    0.000", " C1C", " C1C -0.000"])
+def test_zeros_and_blanks_say_nothing_of_alignment(text: str) -> None:
+    assert biased(text).aligned_signals == []

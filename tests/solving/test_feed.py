@@ -6,7 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bdgw.model import FixKind, Provenance
+from bdgw.positioning.satellite import signal_id
 from bdgw.rtcm.frame import seal_rtcm3
+from bdgw.rtcm.message import encode
+from bdgw.rtcm.notice import GlonassBias
 from bdgw.solving.feed import Feed
 from bdgw.solving.job import Job, Outcome, decode_job, encode_job
 from bdgw.solving.rover_solver import RoverSolver
@@ -74,6 +77,32 @@ def test_another_stream_is_another_base_and_its_position_is_its_own():
     assert second.n_base == first.n_base + 1
     assert second.base
     assert second.position == b"", "the position of the base before is of no use"
+
+
+def bias_frame(station: int, value_m: float) -> bytes:
+    return encode(
+        GlonassBias(number=1230, station=station, is_aligned=False, bias_m={"1C": value_m})
+    )
+
+
+def test_the_biases_of_both_ends_travel_with_their_epochs():
+    one = feed()
+    of_base, foreign, of_rover = bias_frame(7, -71.94), bias_frame(8, 3.0), bias_frame(9, 19.06)
+    one.base_frames(of_base, source=NET, near_gpst_ns=T0_GPST_NS, now=0.0)
+    one.rover_frame(of_rover, near_gpst_ns=T0_GPST_NS, now=0.0)
+    hear(one, 0)
+    one.base_frames(foreign, source=NET, near_gpst_ns=T0_GPST_NS, now=0.5)
+    hear(one, 1)
+    first, second = jobs(one)
+    assert of_base in first.position
+    assert foreign not in second.position, "of another station than the observations"
+    assert of_rover in first.rover
+    assert of_rover in second.rover
+    solver = RoverSolver()
+    solver.solve(first)
+    assert solver._engine is not None
+    rover_m, base_m = solver._engine._rtk._code_phase._declared
+    assert (rover_m, base_m) == ({signal_id("R", "1C"): 19.06}, {signal_id("R", "1C"): -71.94})
 
 
 def test_without_a_base_there_are_single_points():
