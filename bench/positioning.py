@@ -12,7 +12,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -335,11 +335,12 @@ def _peer(
 
 
 def _growth() -> Iterator[Figure]:
-    """How the time grows with the satellites: one system after another."""
-    one = RTK_SETS[0]
-    rover, base, nav = load(one)
+    """How the time grows with the satellites: one system after another, the peer beside it."""
+    rover, base, nav = load(RTK_SETS[0])
     for systems in ("G", "GE", "GEC", "GECJ", "GRECJ"):
+        one = replace(RTK_SETS[0], systems=systems)
         found, ms = _solve(one, rover, base, nav, systems)
+        peer, peer_ms, _ = _peer(one, truth_of(one))
         used = sum(solution.sats_used for solution in found) / max(len(found), 1)
         yield figure(
             "positioning",
@@ -347,6 +348,9 @@ def _growth() -> Iterator[Figure]:
             ms,
             "ms",
             ok=True,
+            peer=None if peer is None else rtklib.PROGRAM,
+            peer_value=peer_ms,
+            ratio=None if peer_ms is None else peer_ms / ms,
         )
 
 
