@@ -17,11 +17,14 @@ from bdgw.nmea.sentence import Unsupported
 from bdgw.publish.payload import FixPayload, fix_payload
 from bdgw.receiver import EpochSeen, ReceiverSession
 from bdgw.stream import PROTOCOLS, BinaryFrame, Decoded, RtcmFrame, StreamDecoder, StreamStats
-from bdgw.wire.splitter import Skipped
+from bdgw.ubx import frame as ubx_frame
+from bdgw.unicore import frame as unicore_frame
+from bdgw.wire.splitter import Frame, Skipped
 
 __all__ = ["decode_lines", "fixes", "stats_object"]
 
 _SHOWN_BYTES = 64
+_WEEK_NS = 604_800_000_000_000
 
 
 def decode_lines(
@@ -94,10 +97,7 @@ def _line(item: Decoded | Skipped) -> dict[str, Any]:
         line |= {"type": number, "payload_bytes": len(frame.data) - 6}
         return line | rtcm_fields(frame.data)
     if isinstance(message, BinaryFrame):
-        from bdgw.ubx.line import ubx_fields
-
-        line |= {"type": message.name, "payload_bytes": len(frame.data) - 8}
-        return line | (ubx_fields(frame.data) if message.is_raw else {"unsupported": True})
+        return line | {"type": message.name} | _binary_fields(frame, is_raw=message.is_raw)
     if isinstance(message, Unsupported):
         line["type"] = message.name
         line["unsupported"] = True
@@ -109,3 +109,21 @@ def _line(item: Decoded | Skipped) -> dict[str, Any]:
         if value is not None:
             line[name] = value
     return line
+
+
+def _binary_fields(frame: Frame, *, is_raw: bool) -> dict[str, Any]:
+    if frame.protocol == ubx_frame.PROTOCOL:
+        from bdgw.ubx.line import ubx_fields
+
+        line: dict[str, Any] = {"payload_bytes": len(ubx_frame.payload_of_frame(frame.data))}
+        if is_raw:
+            return line | ubx_fields(frame.data)
+    else:
+        line = {"payload_bytes": len(unicore_frame.payload_of_frame(frame.data))}
+        t_gpst_ns = unicore_frame.head_of_frame(frame.data).t_gpst_ns
+        if t_gpst_ns is not None:
+            line["week"], tow_ns = divmod(t_gpst_ns, _WEEK_NS)
+            line["tow_s"] = tow_ns / 1e9
+        if is_raw:
+            return line
+    return line | {"unsupported": True}

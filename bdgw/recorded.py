@@ -197,7 +197,7 @@ def solutions(
 
     Sets of orbits are known from the beginning, also those that the files bring later, and so is
     the first position of the base. With ``is_as_live`` what rover and base say counts from where
-    it stands, as it would live.
+    it stands, as it would live, the rover's word before the base's of one epoch.
     """
     engine = RtkEngine(options)
     engine.set_antennas(antennas)
@@ -209,12 +209,12 @@ def solutions(
     is_placed_live = any(isinstance(event, BasePlace) for _, event in of_bases)
     places = deque(base.places if base and not is_placed_live else ())
     for epoch, of_base in in_step(rover.epochs, base.epochs if base else []):
-        while of_bases and of_base is not None and of_bases[0][0] <= of_base.t_gpst_ns:
-            _tell(engine, of_bases.popleft()[1])
         while of_rover and of_rover[0][0] < epoch.t_gpst_ns:
             event = of_rover.popleft()[1]
             if not isinstance(event, BasePlace):
                 _tell(engine, event)
+        while of_bases and of_base is not None and of_bases[0][0] <= of_base.t_gpst_ns:
+            _tell(engine, of_bases.popleft()[1])
         while places and places[0][0] <= epoch.t_gpst_ns:
             engine.set_base(places.popleft()[1])
         yield engine.solve(epoch, of_base)

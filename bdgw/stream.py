@@ -17,6 +17,7 @@ from bdgw.nmea.sentence import decode as decode_sentence
 from bdgw.rtcm import frame as rtcm_frame
 from bdgw.rtcm.head import DECODED_NUMBERS
 from bdgw.ubx import frame as ubx_frame
+from bdgw.unicore import frame as unicore_frame
 from bdgw.wire.splitter import Frame, Framer, Skipped, Splitter
 
 __all__ = ["PROTOCOLS", "BinaryFrame", "Decoded", "RtcmFrame", "StreamDecoder", "StreamStats"]
@@ -25,6 +26,7 @@ _FRAMERS: dict[str, tuple[bytes, Framer]] = {
     nmea_frame.PROTOCOL: (nmea_frame.LEADS, nmea_frame.frame_nmea),
     rtcm_frame.PROTOCOL: (rtcm_frame.LEADS, rtcm_frame.frame_rtcm3),
     ubx_frame.PROTOCOL: (ubx_frame.LEADS, ubx_frame.frame_ubx),
+    unicore_frame.PROTOCOL: (unicore_frame.LEADS, unicore_frame.frame_unicore),
 }
 PROTOCOLS = tuple(_FRAMERS)
 """The protocols that a stream is searched for."""
@@ -186,10 +188,8 @@ class StreamDecoder:
                     stats.pass_over(message.name)
                 else:
                     kinds[type(message)] += 1
-            elif item.protocol == "ubx":
-                kind = ubx_frame.kind_of_frame(item.data)
-                is_raw = kind in (ubx_frame.RAWX, ubx_frame.SFRBX)
-                message = self._binary(ubx_frame.name_of_kind(kind), is_raw=is_raw)
+            elif item.protocol != "rtcm3":
+                message = self._binary(item)
             else:
                 message = RtcmFrame(rtcm_frame.message_number(item.data))
                 self._count_rtcm(message.number, item.data)
@@ -197,7 +197,14 @@ class StreamDecoder:
             found.append(Decoded(item, message))
         return found
 
-    def _binary(self, name: str, *, is_raw: bool) -> BinaryFrame:
+    def _binary(self, frame: Frame) -> BinaryFrame:
+        if frame.protocol == ubx_frame.PROTOCOL:
+            of_ubx = ubx_frame.kind_of_frame(frame.data)
+            is_raw = of_ubx in (ubx_frame.RAWX, ubx_frame.SFRBX)
+            name = ubx_frame.name_of_kind(of_ubx)
+        else:
+            kind = unicore_frame.head_of_frame(frame.data).kind
+            is_raw, name = unicore_frame.is_raw(kind), unicore_frame.name_of_kind(kind)
         if is_raw:
             self.stats.binary[name] += 1
         else:

@@ -108,7 +108,7 @@ def test_each_kind_is_counted_under_its_name():
 
 
 def test_a_stream_is_searched_for_the_protocols_asked_for_alone():
-    assert set(PROTOCOLS) == {"nmea", "rtcm3", "ubx"}
+    assert set(PROTOCOLS) == {"nmea", "rtcm3", "ubx", "unicore"}
     only_ubx = StreamDecoder(protocols=("ubx",))
     assert [type(item) for item in run(only_ubx, [GGA + NAV_EOE])] == [Skipped, Decoded]
     only_rtcm = StreamDecoder(protocols=("rtcm3",))

@@ -31,6 +31,7 @@ class Language(enum.StrEnum):
     NMEA = "nmea"
     RTCM3 = "rtcm3"
     UBX = "ubx"
+    UNICORE = "unicore"
     BD1 = "bd1-4.0"
     BD2 = "bd2-2.1"
     BD3 = "bd3"

@@ -6,8 +6,10 @@ Health, age and kind are respected here: what ``EphemerisStore.choose`` gives ma
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import isnan
 
 import msgspec
+from msgspec.structs import replace
 
 from bdgw.positioning.satellite import BDS, GALILEO, GLONASS, GPS, N_SYSTEM_SATELLITES, QZSS
 from bdgw.positioning.satellite import satellite_id as _id
@@ -99,7 +101,7 @@ class EphemerisStore:
     def add(self, orbit: Orbit) -> None:
         """Keep a set; the same set again changes nothing."""
         kept = self._by_satellite.setdefault(orbit.satellite, [])
-        if orbit in kept:
+        if any(_is_same(orbit, one) for one in kept):
             return
         kept.append(orbit)
         if len(kept) > _KEPT * (2 if orbit.satellite // N_SYSTEM_SATELLITES == GALILEO else 1):
@@ -146,6 +148,16 @@ class EphemerisStore:
         """Give the latest reference time of all sets."""
         times = [o.toe_gpst_ns for orbits in self._by_satellite.values() for o in orbits]
         return max(times, default=None)
+
+
+def _is_same(one: Orbit, other: Orbit) -> bool:
+    """Whether two sets say the same, also where both do not know their accuracy (NaN)."""
+    if one == other:
+        return True
+    if not (isinstance(one, KeplerOrbit) and isinstance(other, KeplerOrbit)):
+        return False
+    is_unknown = isnan(one.accuracy_m) and isnan(other.accuracy_m)
+    return is_unknown and replace(one, accuracy_m=0.0) == replace(other, accuracy_m=0.0)
 
 
 _URA_M = (2.4, 3.4, 4.85, 6.85, 9.65, 13.65, 24.0, 48.0, 96.0, 192.0, 384.0, 768.0, 1536.0)

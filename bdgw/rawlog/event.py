@@ -21,7 +21,7 @@ __all__ = [
 
 
 class EpochSeen(NamedTuple):
-    """A whole epoch; ``source`` is rtcm3 or ubx."""
+    """A whole epoch; ``source`` is rtcm3, ubx or unicore."""
 
     source: str
     epoch: ObservationEpoch

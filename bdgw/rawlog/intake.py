@@ -1,4 +1,4 @@
-"""Bytes of raw data, RTCM 3 and UBX mixed as they come, to epochs, sets and positions.
+"""Bytes of raw data, RTCM 3, UBX and Unicore mixed as they come, to epochs, sets and positions.
 
 Messages of RTCM name no week: until a date is known (``near_gpst_ns``, a UBX message, or an
 ephemeris with an unambiguous week) they wait, a bounded number of them.
@@ -26,6 +26,8 @@ from bdgw.rawlog.event import (
 from bdgw.rawlog.rtcm_epoch import epoch_of_message
 from bdgw.rawlog.ubx_measurement import decode_rawx, epoch_gpst_ns_of_rawx
 from bdgw.rawlog.ubx_words import WordReader, glonass_channel
+from bdgw.rawlog.unicore_broadcast import broadcast_of
+from bdgw.rawlog.unicore_observation import decode_obsvm
 from bdgw.rtcm import frame as rtcm_frame
 from bdgw.rtcm.antenna import StationEquipment
 from bdgw.rtcm.ephemeris import (
@@ -39,6 +41,7 @@ from bdgw.rtcm.notice import GlonassBias
 from bdgw.rtcm.observation import Observations
 from bdgw.rtcm.station import StationPosition
 from bdgw.ubx import frame as ubx_frame
+from bdgw.unicore import frame as unicore_frame
 from bdgw.wire.splitter import Frame, Splitter
 
 __all__ = [
@@ -68,6 +71,7 @@ class RawIntake:
             {
                 rtcm_frame.PROTOCOL: (rtcm_frame.LEADS, rtcm_frame.frame_rtcm3),
                 ubx_frame.PROTOCOL: (ubx_frame.LEADS, ubx_frame.frame_ubx),
+                unicore_frame.PROTOCOL: (unicore_frame.LEADS, unicore_frame.frame_unicore),
             }
         )
         self._near = near_gpst_ns
@@ -111,8 +115,10 @@ class RawIntake:
         try:
             if frame.protocol == rtcm_frame.PROTOCOL:
                 self._take_rtcm(frame.data)
-            else:
+            elif frame.protocol == ubx_frame.PROTOCOL:
                 self._take_ubx(frame.data)
+            else:
+                self._take_unicore(frame.data)
         except (DecodeError, struct.error):
             return
 
@@ -168,9 +174,21 @@ class RawIntake:
             if found is not None:
                 self._events += found.events
 
+    def _take_unicore(self, frame: bytes) -> None:
+        kind, t_gpst_ns = unicore_frame.head_of_frame(frame)
+        if kind == unicore_frame.OBSVM:
+            epoch = decode_obsvm(frame)
+            if epoch is not None:
+                self._near = t_gpst_ns
+                self._events.append(EpochSeen(unicore_frame.PROTOCOL, epoch))
+        elif unicore_frame.is_raw(kind):
+            found = broadcast_of(frame)
+            if found is not None:
+                self._events.append(found)
+
 
 def _date_of(frame: Frame) -> tuple[int | None, int | None]:
-    """Find a date in a frame: RXM-RAWX, or an ephemeris with a week of 12 bits or more.
+    """Find a date: in RXM-RAWX, any frame of Unicore's, an ephemeris with 12 bits of week or more.
 
     The second is a guess, by a week of 10 bits.
     """
@@ -178,6 +196,8 @@ def _date_of(frame: Frame) -> tuple[int | None, int | None]:
         if ubx_frame.kind_of_frame(frame.data) == ubx_frame.RAWX:
             return epoch_gpst_ns_of_rawx(ubx_frame.payload_of_frame(frame.data)), None
         return None, None
+    if frame.protocol == unicore_frame.PROTOCOL:
+        return unicore_frame.head_of_frame(frame.data).t_gpst_ns, None
     try:
         message = decode(frame.data)
     except DecodeError:

@@ -113,7 +113,7 @@ class Feed:
         """How often its worker began anew."""
 
     def rover_frame(self, frame: bytes, *, near_gpst_ns: int | None, now: float) -> None:
-        """Take a frame of the rover's stream, RTCM 3 or UBX."""
+        """Take a frame of the rover's stream, RTCM 3, UBX or Unicore."""
         if frame[0] in RTCM3_LEADS:
             near_ns = self._near_ns(near_gpst_ns)
             found = self._rover.receive(frame, near_gpst_ns=near_ns, now=now)

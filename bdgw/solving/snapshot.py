@@ -14,7 +14,7 @@ class SolverSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     mode: str
     language: str | None
-    """Of the epochs that are solved: ``rtcm3``, ``ubx``; None while none has come."""
+    """Of the epochs that are solved: ``rtcm3``, ``ubx``, ``unicore``; None while none has come."""
     epochs: int
     """Solved, with whatever result."""
     kinds: Mapping[str, int]

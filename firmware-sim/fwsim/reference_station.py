@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from fwsim import rtcm_ephemeris, rtcm_station, ubx_message, ubx_words
+from fwsim import rtcm_ephemeris, rtcm_station, ubx_message, ubx_words, unicore_message
 from fwsim.broadcast import constellation
 from fwsim.constellation import System
 from fwsim.gnss_time import NS_PER_S
@@ -23,7 +23,7 @@ DEFAULT_SYSTEMS = (System.GPS, System.GLONASS, System.GALILEO, System.BEIDOU)
 EPHEMERIS_NUMBERS = (1019, 1020, 1042, 1044, 1045, 1046)
 # Galileo as I/NAV: engines that know an ephemeris by its issue keep one of two with the same.
 DEFAULT_EPHEMERIDES = (1019, 1020, 1042, 1044, 1046)
-LANGUAGES = ("rtcm", "ubx")
+LANGUAGES = ("rtcm", "ubx", "unicore")
 NO_ANTENNA = "ADVNULLANTENNA  NONE"
 
 
@@ -47,7 +47,7 @@ class StationSpec:
 
     ``position_number`` is 1005 or 1006. With ``is_legacy`` GPS and GLONASS go out as 1004 and 1012
     in place of MSM. Every satellite in view has its ephemeris sent once in ``ephemeris_every_s``.
-    In the language ``ubx`` there are raw measurements and words of navigation messages alone.
+    In the languages ``ubx`` and ``unicore`` there are raw measurements and broadcast data alone.
     """
 
     place: Place
@@ -137,7 +137,13 @@ class ReferenceStation:
         if t_gpst_ns % NS_PER_S == 0 and self.spec.ephemeris_every_s:
             turn = t_gpst_ns // NS_PER_S % self.spec.ephemeris_every_s
             out = self._ephemerides(t_gpst_ns, turn)
-        return [*out, ubx_message.rawx(t_gpst_ns, seen)] if seen else out
+            if self.spec.language == "unicore" and turn == 0:
+                out.append(unicore_message.ionosphere(t_gpst_ns))
+        if not seen:
+            return out
+        if self.spec.language == "ubx":
+            return [*out, ubx_message.rawx(t_gpst_ns, seen)]
+        return [*out, unicore_message.observations(t_gpst_ns, seen)]
 
     def _antenna_at(self, move: Move | None) -> Antenna:
         shift = (0.0, 0.0, 0.0) if move is None else (move.east_m, move.north_m, move.up_m)
@@ -186,12 +192,15 @@ class ReferenceStation:
             eph = satellite.ephemeris(gpst_ns)
             sight = antenna.sight(eph, (gpst_ns - eph.toe_gpst_ns) / NS_PER_S)
             if sight.elevation_deg >= self.spec.mask_deg:
-                out += (
-                    self._ephemeris_frames(eph)
-                    if self.spec.language == "rtcm"
-                    else ubx_words.navigation(eph, gpst_ns)
-                )
+                out += self._told(eph, gpst_ns)
         return out
+
+    def _told(self, eph: Ephemeris, gpst_ns: int) -> list[bytes]:
+        if self.spec.language == "rtcm":
+            return self._ephemeris_frames(eph)
+        if self.spec.language == "ubx":
+            return ubx_words.navigation(eph, gpst_ns)
+        return [unicore_message.ephemeris(eph, gpst_ns)]
 
     def _ephemeris_frames(self, eph: Ephemeris) -> list[bytes]:
         wanted = self.spec.ephemerides
@@ -238,7 +247,7 @@ def _is_due(second: int, every_s: int) -> bool:
 def _check(spec: StationSpec) -> None:
     problems = {
         "msm must be 4 or 7": spec.msm not in {4, 7},
-        "language must be rtcm or ubx": spec.language not in LANGUAGES,
+        "language must be rtcm, ubx or unicore": spec.language not in LANGUAGES,
         "station must be 0 to 4095": not 0 <= spec.station <= 4095,
         "position_number must be 1005 or 1006": spec.position_number not in {1005, 1006},
         "a system twice": len(set(spec.systems)) < len(spec.systems),

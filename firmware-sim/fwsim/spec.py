@@ -41,7 +41,7 @@ from fwsim.values import (
 )
 
 KINDS = ("rover", "base")
-OUTPUTS = ("rtcm", "nmea+rtcm", "ubx", "nmea+ubx")
+OUTPUTS = ("rtcm", "nmea+rtcm", "ubx", "nmea+ubx", "unicore", "nmea+unicore")
 TRACKS = ("static", "circle", "line")
 
 

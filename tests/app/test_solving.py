@@ -148,16 +148,20 @@ async def test_a_raw_rover_becomes_fixed_within_centimetres_and_single_without_i
     assert again["solver"]["ephemerides"] > 10
 
 
-async def test_a_rover_that_speaks_ubx_becomes_fixed_within_centimetres(
-    tmp_path: Path, mosquitto, watching
+@pytest.mark.parametrize(
+    ("language", "measured", "told"),
+    [("ubx", "RXM-RAWX", "RXM-SFRBX"), ("unicore", "OBSVM", "BDSEPH")],
+)
+async def test_a_rover_that_speaks_its_own_language_becomes_fixed_within_centimetres(
+    language: str, measured: str, told: str, tmp_path: Path, mosquitto, watching
 ):
-    """Raw measurements and words of navigation messages, beside sentences that are not believed."""
+    """Raw measurements and broadcast data, beside sentences that are not believed."""
     broker = await mosquitto()
     seen = watching(broker.port)
     port = free_port()
     async with (
         sim_caster(mount()) as caster,
-        field(rover_line(port) + ",output=nmea+ubx,quality=single,sky_every_s=3600"),
+        field(rover_line(port) + f",output=nmea+{language},quality=single,sky_every_s=3600"),
     ):
         text = (
             head(tmp_path, f'url = "{broker.url}"')
@@ -177,9 +181,9 @@ async def test_a_rover_that_speaks_ubx_becomes_fixed_within_centimetres(
     fixed = [record for record in records if record["fix"] == "rtk_fixed"]
     assert {record["time_quality"] for record in records} == {"gnss"}
     assert all(off_m(record) < CENTIMETRES for record in fixed)
-    assert shown["solver"]["language"] == "ubx"
-    assert shown["stream"]["events"]["RXM-RAWX"] > 2
-    assert shown["stream"]["events"]["RXM-SFRBX"] > 30
+    assert shown["solver"]["language"] == language
+    assert shown["stream"]["events"][measured] > 2
+    assert shown["stream"]["events"][told] > 5
     assert shown["stream"]["bad_checksum"] == 0
 
 

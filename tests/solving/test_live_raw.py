@@ -1,4 +1,4 @@
-"""A receiver that speaks UBX, live: the same solutions as ``bdgw rtk --as-live`` on its file."""
+"""A receiver of UBX or Unicore, live, is solved as ``bdgw rtk --as-live`` solves its file."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from bdgw.solving.rover_solver import RoverSolver
 from bdgw.solving.spec import SolveMode, SolverSpec
 from bdgw.stream import Decoded, StreamDecoder
 from bdgw.ubx import frame as ubx
+from bdgw.unicore import frame as unicore
 from bdgw.wire.splitter import Frame
 from fwsim.ubx_message import frame as sealed
 from tests.conftest import shared_data
@@ -59,9 +60,7 @@ def live(
     waiting = [(time_of(frame, near_ns), frame) for frame in base]
     second = 0.0
     for frame in frames_of(rover, seed):
-        t_ns = None
-        if frame.protocol == "ubx" and ubx.kind_of_frame(frame.data) == ubx.RAWX:
-            t_ns = epoch_gpst_ns_of_rawx(ubx.payload_of_frame(frame.data))
+        t_ns = time_of_raw(frame)
         if t_ns is not None:
             second += 1.0
             n = next(
@@ -82,6 +81,15 @@ def live(
                 found.append(outcome.solution)
             feed.solved(ready, outcome, second + 0.95)
     return found, feed
+
+
+def time_of_raw(frame: Frame) -> int | None:
+    if frame.protocol == "unicore":
+        kind, t_ns = unicore.head_of_frame(frame.data)
+        return t_ns if kind == unicore.OBSVM else None
+    if frame.protocol == "ubx" and ubx.kind_of_frame(frame.data) == ubx.RAWX:
+        return epoch_gpst_ns_of_rawx(ubx.payload_of_frame(frame.data))
+    return None
 
 
 def time_of(frame: bytes, near_ns: int) -> int | None:
@@ -128,12 +136,14 @@ OPTIONS = EngineOptions(systems=SPEC.systems, mask_deg=SPEC.mask_deg, max_age_s=
 SECONDS = 12
 
 
-def test_a_simulated_rover_s_ubx_is_solved_as_its_file_is_and_within_centimetres():
-    rover = b"".join(raw_rover(SECONDS))
+@pytest.mark.parametrize("language", ["ubx", "unicore"])
+def test_a_simulated_raw_rover_is_solved_as_its_file_is_and_within_centimetres(language):
+    rover = b"".join(raw_rover(SECONDS, "GREC", language))
     base = [frame for second in station("base", SECONDS, "GREC") for frame in second]
     of_files = (read_recording(rover), read_recording(b"".join(base), T0_GPST_NS))
     wanted = list(solutions(*of_files, [], OPTIONS, is_as_live=True))
-    found, _ = live(rover, base, T0_GPST_NS, 3, T0_GPST_NS)
+    found, feed = live(rover, base, T0_GPST_NS, 3, T0_GPST_NS)
+    assert feed.snapshot(worker="runs").language == language
     assert [msgspec.to_builtins(s) for s in found] == [msgspec.to_builtins(s) for s in wanted]
     assert {s.kind for s in found[4:]} == {FixKind.RTK_FIXED}
     for solution in found[4:]:
