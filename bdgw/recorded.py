@@ -58,6 +58,9 @@ _BEYOND_M = 0.05
 _SIGMAS = 3.0
 
 
+_Heard = OrbitSeen | IonosphereSeen | BasePlace | CodePhaseSeen
+
+
 class Recording(msgspec.Struct, kw_only=True):
     """What a file holds.
 
@@ -70,11 +73,13 @@ class Recording(msgspec.Struct, kw_only=True):
     epochs: list[ObservationEpoch] = []
     orbits: list[Orbit] = []
     places: list[tuple[int, Ecef]] = []
-    heard: list[tuple[int, OrbitSeen | IonosphereSeen | BasePlace]] = []
-    """What raw data brought of ``orbits``, ionospheres and ``places``, each with the time of the
-    last epoch before (GPST nanoseconds), 0 before the first."""
+    heard: list[tuple[int, _Heard]] = []
+    """What raw data brought of orbits, ionospheres, places and code-phase biases, each with the
+    time of the last epoch before (GPST nanoseconds), 0 before the first."""
     code_phase_m: dict[int, float] = {}
     """GLONASS code-phase biases by signal, as the receiver declared them at last."""
+    is_ubx: bool = False
+    """Whether the epochs are of RXM-RAWX."""
     ion_gps: Klobuchar | None = None
     ion_bds: Klobuchar | None = None
     antenna: str | None = None
@@ -151,14 +156,15 @@ def _read_raw(data: bytes, near_gpst_ns: int | None) -> Recording:
             _note(found, event, last_ns)
     language = max(epochs, key=lambda one: len(epochs[one]), default="")
     found.epochs = epochs.get(language, [])
-    if language == UBX:
+    found.is_ubx = language == UBX
+    if found.is_ubx:
         found.code_phase_m = dict(ALIGNED)
     return found
 
 
 def _note(found: Recording, event: RawEvent, last_ns: int) -> None:
     """Note what is no epoch; ``last_ns`` is the time of the last epoch before."""
-    if isinstance(event, OrbitSeen | IonosphereSeen | BasePlace):
+    if isinstance(event, OrbitSeen | IonosphereSeen | BasePlace | CodePhaseSeen):
         found.heard.append((last_ns, event))
     if isinstance(event, BasePlace):
         found.places.append((last_ns if found.places else 0, event.ecef_m))
@@ -203,7 +209,14 @@ def solutions(
     engine.set_antennas(antennas)
     at_once = [] if is_as_live else [*([base] if base else []), rover]
     tell_broadcast(engine, (*navigation, *at_once))
-    engine.set_code_phase(rover_m=rover.code_phase_m, base_m=base.code_phase_m if base else None)
+    if not is_as_live:
+        base_m = base.code_phase_m if base else None
+        engine.set_code_phase(rover_m=rover.code_phase_m, base_m=base_m)
+    else:
+        # What a language implies holds from the beginning, what a message says from where it is.
+        is_aligned = (rover.is_ubx, base is not None and base.is_ubx)
+        rover_m, base_m = (ALIGNED if one else None for one in is_aligned)
+        engine.set_code_phase(rover_m=rover_m, base_m=base_m)
     of_rover = deque(rover.heard if is_as_live else ())
     of_bases = deque(base.heard if base and is_as_live else ())
     is_placed_live = any(isinstance(event, BasePlace) for _, event in of_bases)
@@ -211,7 +224,9 @@ def solutions(
     for epoch, of_base in in_step(rover.epochs, base.epochs if base else []):
         while of_rover and of_rover[0][0] < epoch.t_gpst_ns:
             event = of_rover.popleft()[1]
-            if not isinstance(event, BasePlace):
+            if isinstance(event, CodePhaseSeen):
+                engine.set_code_phase(rover_m=event.bias_m)
+            elif not isinstance(event, BasePlace):
                 _tell(engine, event)
         while of_bases and of_base is not None and of_bases[0][0] <= of_base.t_gpst_ns:
             _tell(engine, of_bases.popleft()[1])
@@ -230,11 +245,13 @@ def tell_broadcast(engine: RtkEngine, recordings: Iterable[Recording]) -> None:
         )
 
 
-def _tell(engine: RtkEngine, event: OrbitSeen | IonosphereSeen | BasePlace) -> None:
+def _tell(engine: RtkEngine, event: _Heard) -> None:
     if isinstance(event, OrbitSeen):
         engine.add_orbit(event.orbit)
     elif isinstance(event, BasePlace):
         engine.set_base(event.ecef_m)
+    elif isinstance(event, CodePhaseSeen):
+        engine.set_code_phase(base_m=event.bias_m)
     else:
         engine.ionosphere = engine.ionosphere.heard(event.system, event.model)
 
