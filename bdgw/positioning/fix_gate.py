@@ -14,15 +14,17 @@ from typing import NamedTuple
 import numpy as np
 
 from bdgw.positioning.ambiguity import FloatSolution
-from bdgw.positioning.double_difference import Groups, RangeSolution, solve_ranges
+from bdgw.positioning.double_difference import Groups, RangeSolution, Slopes, solve_ranges
 from bdgw.positioning.fdma import Level, LevelFound, level_found, slopes_of
 from bdgw.positioning.integers import Resolved
+from bdgw.positioning.match import n_distinct
 from bdgw.positioning.pairing import Pairs, Weights
+from bdgw.positioning.satellite import N_SYSTEM_SATELLITES
 from bdgw.positioning.three import squared_in
 from bdgw.rtcm.lock import FloatArray
 from bdgw.rtcm.observation import BoolArray, IntArray
 
-__all__ = ["Evidence", "examine"]
+__all__ = ["Evidence", "examine", "n_to_spare", "of_known"]
 
 _NEAR_CYCLES = 0.2
 _SIGMAS = 4.0
@@ -42,7 +44,9 @@ class Evidence(NamedTuple):
     whole numbers (n,), of which only the differences within a group mean something (of carriers
     that differ they are those of the phases, but for some tens that all have in common); ``used``
     tells which, and ``part`` how many of all. ``redundancy`` counts the phases beyond what the
-    position needs. ``levels`` are those of the groups that took part.
+    position needs, ``n_spare`` the satellites; of ``n_vouching`` those that contradict are taken
+    off. The mean squares of the residuals are in variances of the model: ``phase_chi2`` of the
+    phases, ``satellite_chi2`` of the satellites. ``levels`` are those of the groups that took part.
     """
 
     step_m: FloatArray
@@ -52,9 +56,57 @@ class Evidence(NamedTuple):
     redundancy: int
     part: float
     phase_chi2: float
+    satellite_chi2: float
+    n_spare: int
+    n_vouching: float
     residual_m: float
     refusal: str | None
     levels: Sequence[LevelFound] = ()
+
+
+def of_known(
+    floating: FloatSolution,
+    pairs: Pairs,
+    weights: Weights,
+    groups: Groups,
+    is_known: BoolArray,
+    cycles: IntArray,
+) -> Resolved | None:
+    """Give the position that whole numbers known from epochs before give the phases of this one.
+
+    The ratio is how many times worse the phases fit when the count of one of them, whichever
+    makes least of it, is another by one.
+    """
+    weight = np.where(is_known, weights.phase, 0.0)
+    value_m = np.where(weight > 0.0, pairs.phase_m - cycles * pairs.wavelength_m, 0.0)
+    solved = solve_ranges(
+        pairs.design,
+        value_m,
+        weight,
+        groups,
+        limit=_PHASE_LIMIT,
+        max_excluded=int(np.count_nonzero(weight)) // 6,
+        satellite=pairs.satellite,
+    )
+    if solved is None or solved.n_left < 1:
+        return None
+    used = np.flatnonzero(solved.used)
+    of_used = groups.taken(used).information(weight[used])
+    design = of_used @ pairs.design[used]
+    checks = of_used - design @ solved.covariance @ design.T
+    tension = checks @ value_m[used]
+    least = float(value_m[used] @ tension)
+    wave_m = pairs.wavelength_m[used]
+    other = least - 2.0 * wave_m * np.abs(tension) + wave_m**2 * np.diagonal(checks)
+    return Resolved(
+        solved.step_m,
+        solved.covariance * max(1.0, solved.chi2),
+        floating.level_m,
+        np.diagonal(floating.covariance)[3 : 3 + len(floating.level_m)],
+        min(float(other.min()) / max(least, 1e-12), 999.9),
+        1.0,
+        len(used),
+    )
 
 
 def examine(
@@ -102,8 +154,8 @@ def examine(
     is_alone = (groups.member @ near)[of_group] < 2
     near &= ~is_alone
     tried = (weight > 0.0) & ((groups.member @ (weight > 0.0))[of_group] >= 2)
-    weight = np.where(near, weight, 0.0)
     value_m = phase_m - cycles * pairs.wavelength_m
+    slopes = slopes_of([level for level, _ in levels], len(weight))
     solved = solve_ranges(
         pairs.design,
         value_m,
@@ -112,27 +164,32 @@ def examine(
         limit=_PHASE_LIMIT,
         max_excluded=int(near.sum()) // 6,
         satellite=pairs.satellite,
-        slopes=slopes_of([level for level, _ in levels], len(weight)),
+        slopes=slopes,
     )
     if solved is None or solved.n_left < 1:
         return None
+    doubt_m2 = _doubt_m2(solved, pairs, value_m, np.where(tried, weight, 0.0), groups, slopes)
     near, step_m, chi2 = solved.used, solved.step_m, solved.chi2
     weight = np.where(near, weight, 0.0)
     off_m = groups.centred(weight, value_m - pairs.design @ step_m)
     residual_m = float(np.sqrt(np.mean(off_m[near] ** 2)))
     apart_m = value_m - pairs.code_m
     found = [level_found(level, more_m2, apart_m, near) for level, more_m2 in levels]
+    n_levels = int(any(one is not None and not one.level.bias.is_known for one in found))
+    of_satellites, n_spare = _of_satellites(pairs, weight, off_m, n_levels)
+    most = max(1.0, of_satellites, _with_excluded(chi2, solved, tried))
     refusal = _refusal(step_m, floating, pairs, weights, groups, chi2, near, tried)
     return Evidence(
         step_m,
-        solved.covariance
-        * max(1.0, _with_excluded(chi2, solved, tried))
-        * _few(solved.n_left) ** 2,
+        solved.covariance * most * _few(max(n_spare, 1)) ** 2 + doubt_m2,
         (cycles + counted).astype(np.int64),
         near,
         solved.n_left,
         float(near.sum() / max(float(tried.sum()), 1.0)),
         chi2,
+        of_satellites,
+        n_spare,
+        n_spare - 2.0 * _n_against(pairs, near, tried),
         residual_m,
         refusal,
         [one for one in found if one is not None],
@@ -148,8 +205,67 @@ def _with_excluded(chi2: float, solved: RangeSolution, tried: BoolArray) -> floa
     return (chi2 * solved.n_left + _PHASE_LIMIT**2 * n_excluded) / (solved.n_left + n_excluded)
 
 
+def _n_against(pairs: Pairs, used: BoolArray, tried: BoolArray) -> float:
+    """Count the satellites that were tried and contradict, each by the part of its phases.
+
+    Of those of which no phase is used none is among the ones to spare: half of it counts.
+    """
+    n_tried = np.bincount(pairs.satellite, weights=tried)
+    n_used = np.bincount(pairs.satellite, weights=used & tried)
+    against = (n_tried - n_used) / np.maximum(n_tried, 1.0)
+    return float(against.sum() - 0.5 * np.count_nonzero((n_used == 0.0) & (n_tried > 0.0)))
+
+
+def _doubt_m2(
+    solved: RangeSolution,
+    pairs: Pairs,
+    value_m: FloatArray,
+    weight: FloatArray,
+    groups: Groups,
+    slopes: Slopes | None,
+) -> FloatArray:
+    """Give the covariance (3, 3) of not knowing whether the excluded phases were the wrong ones.
+
+    Where most phases share an error, those without it are excluded. Of two positions of which one
+    has the chance q the variance is q (1 - q) of the distance squared; the chance of the one with
+    all phases, ``weight``, is taken as the part that was excluded.
+    """
+    n_tried = max(float(np.count_nonzero(weight)), 1.0)
+    part = 1.0 - float(np.count_nonzero(solved.used)) / n_tried
+    if part <= 0.0:
+        return np.zeros((3, 3))
+    whole = solve_ranges(
+        pairs.design, value_m, weight, groups, limit=np.inf, max_excluded=0, slopes=slopes
+    )
+    if whole is None:
+        return np.zeros((3, 3))
+    apart_m = solved.step_m - whole.step_m
+    return np.outer(apart_m, apart_m) * part * (1.0 - part)
+
+
+def n_to_spare(satellite: IntArray) -> int:
+    """Count the satellites beyond those that position and a clock for each system need."""
+    return n_distinct(satellite) - n_distinct(satellite // N_SYSTEM_SATELLITES) - 3
+
+
+def _of_satellites(
+    pairs: Pairs, weight: FloatArray, off_m: FloatArray, n_levels: int
+) -> tuple[float, int]:
+    """Judge the phases of each satellite together.
+
+    What bends the way of a signal, and what lies on it, bends those of all its carriers: then
+    phases that seem to be many are not more than their satellites. Gives the mean square of what
+    the satellites are off, in variances of the model, and how many of them are to spare.
+    """
+    total = np.bincount(pairs.satellite, weights=weight)
+    off = np.bincount(pairs.satellite, weights=weight * off_m)
+    used = np.flatnonzero(total)
+    n_spare = n_to_spare(used) - n_levels
+    return float(np.sum(off[used] ** 2 / total[used])) / max(n_spare, 1), n_spare
+
+
 def _few(n_left: int) -> float:
-    """Widen standard deviations that few redundant phases vouch for.
+    """Widen standard deviations that few satellites to spare vouch for.
 
     Three of them shall hold as often as of a normal distribution: Student's t by its expansion
     at z = 3 (Abramowitz and Stegun, 26.7.5).

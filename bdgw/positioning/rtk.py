@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import msgspec
+import numpy as np
 
 from bdgw.model import FixKind
 from bdgw.positioning.agreement import Agreement, Verdict
@@ -18,18 +19,17 @@ from bdgw.positioning.base_watch import BaseWatch
 from bdgw.positioning.code_phase import CodePhase
 from bdgw.positioning.double_difference import RangeSolution
 from bdgw.positioning.fdma import has_own_carriers, lacks_level, levels_of
-from bdgw.positioning.fix_gate import Evidence, examine
+from bdgw.positioning.fix_gate import Evidence, examine, n_to_spare, of_known
 from bdgw.positioning.geometry import Place
 from bdgw.positioning.held_out import HeldOut
 from bdgw.positioning.integers import Resolved, Resolver, candidates, zeros
 from bdgw.positioning.match import is_one_of, n_distinct
 from bdgw.positioning.noise import Noise
 from bdgw.positioning.observation import ObservationEpoch
-from bdgw.positioning.pairing import Pairs, Weights
+from bdgw.positioning.pairing import Weights
 from bdgw.positioning.preparation import Prepared, Surroundings, normal_equations, prepare
 from bdgw.positioning.residual import Details
-from bdgw.positioning.satellite import N_SYSTEM_SATELLITES
-from bdgw.positioning.slip import SlipDetector
+from bdgw.positioning.slip import LONG_S, SlipDetector
 from bdgw.positioning.solution import (
     Solution,
     accuracy_of,
@@ -37,25 +37,17 @@ from bdgw.positioning.solution import (
     velocity_of,
 )
 from bdgw.positioning.three import squared_in
+from bdgw.positioning.vouch import Vouching
 from bdgw.rtcm.lock import FloatArray
 from bdgw.rtcm.observation import BoolArray
 
 __all__ = ["Rtk", "RtkOptions"]
 
 _FEWEST_PHASES = 4
-_LEARN_LEFT = 3
 _RATIO = 3.0
 _ASTRAY_CHI2 = 30.0
-_STRONG_REDUNDANCY = 20
-_STRONG_SPARE = 6
-_STRONG_PART = 0.9
-_STRONG_CHI2 = 1.5
-"""With less evidence in an epoch several must agree."""
-_FEWEST_SPARE = 3
-"""Satellites beyond what position and clocks need: phases of more bands do not replace them."""
-_WORSE = 5.0
-"""Phases that fit so many times worse than usual are not believed, however good the ratio is."""
-_FIX_SIGMA_M = 0.03
+_FIX_SIGMA_M = 0.05
+"""A fix that is 10 cm off is wrong: that must be two standard deviations at least."""
 
 
 class RtkOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,14 +75,18 @@ class Rtk:
         self._slips = SlipDetector()
         self._resolver = Resolver()
         self._held = HeldOut()
-        self._agreed = Agreement(n_epochs=options.n_epochs, span_s=options.span_s)
+        self._agreed = Agreement(
+            n_epochs=options.n_epochs, span_s=options.span_s, memory_s=options.memory_s
+        )
         self._code_phase = CodePhase(n_epochs=options.n_epochs, span_s=options.span_s)
         self._watch = watch
         self._last_s: float | None = None
         self._last_base_ns: set[int] = set()
         self._watched_ns = 0
-        self._code_noise, self._phase_noise = Noise(), Noise()
+        self._code_noise, self._vouching = Noise(), Vouching()
         self._anchor: Place | None = None
+        self._changed = np.zeros(0, dtype=np.int64)
+        self._is_fresh = np.zeros(0, dtype=np.bool_)
         self.details: Details | None = None
         """The last epoch as it was solved, for its residuals."""
 
@@ -101,6 +97,7 @@ class Rtk:
         self._agreed.reset()
         self._code_phase.reset()
         self._last_s = self._anchor = None
+        self._changed = np.zeros(0, dtype=np.int64)
         self._last_base_ns = set()
 
     def declare_code_phase(
@@ -122,7 +119,7 @@ class Rtk:
         """Solve an epoch with the rover within 100 m of ``near``; None where no code solution."""
         self.details = None
         place = self._anchor or near
-        prepared = prepare(rover, bases, around, place, self._code_noise, self._phase_noise)
+        prepared = prepare(rover, bases, around, place, self._code_noise, self._vouching.phases)
         if prepared is None:
             return None
         self.details = Details(prepared, None)
@@ -168,8 +165,13 @@ class Rtk:
         """Take the epoch into the filter and solve it; give the pairs that may be fixed too."""
         pairs, weights, groups = prepared.pairs, prepared.weights, prepared.groups
         slipped = self._slips.find(pairs, groups, elapsed_s)
+        slipped |= is_one_of(pairs.key, self._changed)
+        self._changed = self._changed[:0]
         has_phase = weights.phase > 0.0
         self._agreed.forget(pairs.key[slipped])
+        if elapsed_s > LONG_S:
+            self._agreed.pause()
+        self._is_fresh = slipped
         self._filter.begin(elapsed_s, pairs.key, slipped | ~has_phase)
         matrix, vector = normal_equations(pairs, weights, groups)
         self._filter.add(matrix, vector)
@@ -218,6 +220,11 @@ class Rtk:
         if self._watch.doubt is not None:
             return _with_reason(as_float, self._watch.doubt)
         pairs = prepared.pairs
+        settled = allowed & ~self._is_fresh
+        if self._vouching.is_plenty(n_to_spare(pairs.satellite[settled])):
+            # The first phase of an arc can be checked against none before it.
+            allowed = settled
+        known = self._recall(floating, prepared, allowed)
         first: Solution | None = None
         for left_out in self._held.trials(pairs.satellite[allowed]):
             some, solved = allowed, floating
@@ -230,14 +237,32 @@ class Rtk:
             attempt = self._try(as_float, solved, prepared, some)
             if not isinstance(attempt, Solution):
                 self._held.succeed(left_out)
-                return self._publish(as_float, *attempt, prepared)
+                return self._publish(as_float, *attempt, prepared, floating, some, known)
             first = first or attempt
-            if attempt.ratio is None or attempt.ratio <= 1.0:
+            if attempt.ratio is None or attempt.ratio <= 1.0 or known is not None:
                 break
+        if known is not None:
+            return self._publish(as_float, *known, prepared, floating, allowed, known)
         self._agreed.fail()
         if first is not None and first.ratio is not None:
             self._code_phase.fail()
         return first or as_float
+
+    def _recall(
+        self, floating: FloatSolution, prepared: Prepared, allowed: BoolArray
+    ) -> tuple[Resolved, Evidence] | None:
+        """Try the whole numbers that are proven by epochs before."""
+        pairs, weights, groups = prepared.pairs, prepared.weights, prepared.groups
+        t_s = float(self._last_s or 0.0)
+        is_known, cycles = self._agreed.known(t_s, pairs.key)
+        is_known &= allowed & ~has_own_carriers(pairs)
+        if not self._vouching.may_try(n_to_spare(pairs.satellite[is_known])):
+            return None
+        resolved = of_known(floating, pairs, weights, groups, is_known, cycles)
+        if resolved is None or resolved.ratio < _RATIO:
+            return None
+        evidence = examine(resolved, floating, pairs, weights, groups, allowed)
+        return None if evidence is None or evidence.refusal is not None else (resolved, evidence)
 
     def _try(
         self,
@@ -254,70 +279,79 @@ class Rtk:
         as_float = msgspec.structs.replace(as_float, ratio=resolved.ratio)
         if resolved.ratio < _RATIO:
             return _with_reason(as_float, "ratio")
-        evidence = examine(
-            resolved,
-            floating,
-            pairs,
-            prepared.weights,
-            prepared.groups,
-            allowed,
-        )
+        weights, groups = prepared.weights, prepared.groups
+        evidence = examine(resolved, floating, pairs, weights, groups, allowed)
         if evidence is None or evidence.refusal is not None:
             return _with_reason(as_float, (evidence and evidence.refusal) or "no position")
         return resolved, evidence
 
     def _publish(
-        self, as_float: Solution, resolved: Resolved, evidence: Evidence, prepared: Prepared
+        self,
+        as_float: Solution,
+        resolved: Resolved,
+        evidence: Evidence,
+        prepared: Prepared,
+        floating: FloatSolution,
+        allowed: BoolArray,
+        known: tuple[Resolved, Evidence] | None,
     ) -> Solution:
         pairs = prepared.pairs
-        chi2 = evidence.phase_chi2 * self._phase_noise.factor
-        is_usual = chi2 <= max(1.0, _WORSE * self._phase_noise.mean)
-        if evidence.redundancy >= _LEARN_LEFT:
-            self._phase_noise.learn(chi2)
-        if not is_usual:
+        found = evidence
+        is_found = known is None or evidence is not known[1]
+        if known is not None:
+            evidence = known[1]
+        changed = self._agreed.changed(pairs.key, pairs.group, evidence)
+        self._changed = changed
+        if len(changed):
+            # Of one arc alone it is its phase that changed: it says nothing of the position.
+            at = resolved._replace(step_m=evidence.step_m, covariance=evidence.covariance)
+            some = allowed & ~is_one_of(pairs.key, changed)
+            again = examine(at, floating, pairs, prepared.weights, prepared.groups, some)
+            if again is None or again.refusal is not None:
+                self._agreed.fail()
+                return _with_reason(as_float, "other whole numbers than before")
+            evidence = again
+        doubt = self._vouching.doubt(evidence)
+        if doubt is not None:
             self._agreed.fail()
-            return _with_reason(as_float, "phases fit worse than usual")
+            return _with_reason(as_float, doubt)
         t_s = as_float.t_gpst_ns * 1e-9
-        verdict = self._agreed.add(t_s, pairs.key, pairs.group, evidence)
-        spare = _spare_satellites(pairs, evidence)
-        if spare < _FEWEST_SPARE:
+        verdict = self._agreed.add(t_s, pairs.key, pairs.group, found, is_found=is_found)
+        if not self._vouching.is_enough(evidence):
             return _with_reason(as_float, "too few satellites to vouch for it")
-        is_strong = (
-            evidence.redundancy >= _STRONG_REDUNDANCY
-            and spare >= _STRONG_SPARE
-            and evidence.part >= _STRONG_PART
-            and chi2 <= _STRONG_CHI2
-        )
         if verdict is Verdict.CONTRADICTED:
             self._code_phase.forget()
             return _with_reason(as_float, "other whole numbers than before")
-        if verdict is not Verdict.PROVEN and not (is_strong and verdict is Verdict.NEW):
+        is_strong = verdict is Verdict.NEW and self._vouching.is_strong(evidence)
+        if verdict is not Verdict.PROVEN and not is_strong:
             return _with_reason(as_float, "not yet proven")
-        fixed = _solution(
-            as_float.t_gpst_ns,
-            FixKind.RTK_FIXED,
-            prepared,
-            evidence.step_m,
-            evidence.covariance,
-            n_distinct(pairs.satellite[evidence.used]),
-        )
-        if math.hypot(fixed.acc_h_m or 0.0, fixed.acc_v_m or 0.0) > 3.0 * _FIX_SIGMA_M:
-            return _with_reason(as_float, "fixed, but imprecise")
-        self.details = Details(prepared, evidence)
-        self._code_phase.learn(t_s, evidence.levels)
-        return msgspec.structs.replace(
-            fixed,
-            ratio=resolved.ratio,
-            residual_m=evidence.residual_m,
-            n_fixed=int(evidence.used.sum()),
-        )
+        fixed = _of_phases(as_float, resolved, evidence, prepared)
+        if fixed.kind is FixKind.RTK_FIXED:
+            self.details = Details(prepared, evidence)
+            self._code_phase.learn(t_s, evidence.levels)
+        return fixed
 
 
-def _spare_satellites(pairs: Pairs, evidence: Evidence) -> int:
-    """Count the satellites beyond those that position and a clock for each system need."""
-    used = pairs.satellite[evidence.used]
-    n_levels = int(any(not one.level.bias.is_known for one in evidence.levels))
-    return n_distinct(used) - n_distinct(used // N_SYSTEM_SATELLITES) - n_levels - 3
+def _of_phases(
+    as_float: Solution, resolved: Resolved, evidence: Evidence, prepared: Prepared
+) -> Solution:
+    """Give the fixed solution of believed phases, if it is precise."""
+    fixed = _solution(
+        as_float.t_gpst_ns,
+        FixKind.RTK_FIXED,
+        prepared,
+        evidence.step_m,
+        evidence.covariance,
+        n_distinct(prepared.pairs.satellite[evidence.used]),
+    )
+    if math.hypot(fixed.acc_h_m or 0.0, fixed.acc_v_m or 0.0) > _FIX_SIGMA_M:
+        return _with_reason(as_float, "fixed, but imprecise")
+    return msgspec.structs.replace(
+        fixed,
+        ratio=resolved.ratio,
+        residual_m=evidence.residual_m,
+        n_fixed=int(evidence.used.sum()),
+    )
 
 
 def _is_astray(floating: FloatSolution, ranges: RangeSolution) -> bool:

@@ -15,7 +15,7 @@ from bdgw.positioning.pairing import Pairs
 from bdgw.rtcm.lock import FloatArray
 from bdgw.rtcm.observation import BoolArray, IntArray
 
-__all__ = ["SlipDetector"]
+__all__ = ["LONG_S", "SlipDetector"]
 
 _FREE_M = 0.03
 """Two carriers part by this much in an epoch: half of the shortest difference of wavelengths."""
@@ -24,7 +24,8 @@ _MOTION_M = 0.015
 """Noise of a single difference between two epochs; grows with the time between them."""
 _MOTION_DRIFT_M_S = 0.003
 _LIMIT = 4.5
-_LONG_S = 12.0
+LONG_S = 12.0
+"""After so long the motion between two epochs is no longer tested."""
 _BANDS = 16
 
 
@@ -63,7 +64,7 @@ class SlipDetector:
         change_m = pairs.phase_m[now] - last.phase_m[then]
         apart = _apart(pairs.satellite[now], change_m, _FREE_M + _FREE_DRIFT_M_S * elapsed_s)
         slipped[now[apart]] = True
-        if elapsed_s <= _LONG_S:
+        if elapsed_s <= LONG_S:
             slipped[now] |= _off_motion(
                 pairs, now, groups.taken(now), change_m, slipped[now], elapsed_s
             )
