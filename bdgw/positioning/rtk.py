@@ -315,10 +315,12 @@ class Rtk:
         if doubt is not None:
             self._agreed.fail()
             return _with_reason(as_float, doubt)
+        if not self._vouching.is_enough(evidence):
+            # What does not vouch for itself is not proven by coming again.
+            self._agreed.fail()
+            return _with_reason(as_float, "too few satellites to vouch for it")
         t_s = as_float.t_gpst_ns * 1e-9
         verdict = self._agreed.add(t_s, pairs.key, pairs.group, found, is_found=is_found)
-        if not self._vouching.is_enough(evidence):
-            return _with_reason(as_float, "too few satellites to vouch for it")
         if verdict is Verdict.CONTRADICTED:
             self._code_phase.forget()
             return _with_reason(as_float, "other whole numbers than before")
