@@ -46,8 +46,7 @@ __all__ = ["Rtk", "RtkOptions"]
 _FEWEST_PHASES = 4
 _RATIO = 3.0
 _ASTRAY_CHI2 = 30.0
-_FIX_SIGMA_M = 0.05
-"""A fix that is 10 cm off is wrong: that must be two standard deviations at least."""
+_FIX_SIGMA_M = 0.03
 
 
 class RtkOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -346,7 +345,7 @@ def _of_phases(
         evidence.covariance,
         n_distinct(prepared.pairs.satellite[evidence.used]),
     )
-    if math.hypot(fixed.acc_h_m or 0.0, fixed.acc_v_m or 0.0) > _FIX_SIGMA_M:
+    if math.hypot(fixed.acc_h_m or 0.0, fixed.acc_v_m or 0.0) > 3.0 * _FIX_SIGMA_M:
         return _with_reason(as_float, "fixed, but imprecise")
     return msgspec.structs.replace(
         fixed,
