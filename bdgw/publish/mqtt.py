@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import heapq
 import random
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -22,10 +21,11 @@ import structlog
 from bdgw.model import Alarm, ConnectionState
 from bdgw.publish.answer_queue import Answer, AnswerQueue
 from bdgw.publish.command import Command
+from bdgw.publish.deliveries import Deliveries
 from bdgw.publish.mqtt_connection import Connack, MqttConnection
 from bdgw.publish.mqtt_settings import MqttSettings, Presence, Subscription
-from bdgw.publish.outbox import EACH_COUNTS, JSON, Entry, Lane, Outbox
-from bdgw.publish.reason import Loss, LossKind, is_final, is_success, reason_name
+from bdgw.publish.outbox import JSON, Entry, Lane, Outbox
+from bdgw.publish.reason import Loss, LossKind, is_success, reason_name
 from bdgw.publish.reconnect import ReconnectPolicy
 
 __all__ = ["MqttPublisher", "MqttSettings", "MqttSnapshot", "Presence", "Subscription"]
@@ -33,8 +33,6 @@ __all__ = ["MqttPublisher", "MqttSettings", "MqttSnapshot", "Presence", "Subscri
 _GOODBYE_TIMEOUT_S = 2.0
 _ALARM_PERIOD_S = 60.0
 """One alarm a reason and minute: a refused topic of a busy device must not flood."""
-_MAX_WAITING = 1000
-"""Entries that wait for their retry; above that live ones are put aside at once."""
 _PACKET_OVERHEAD_BYTES = 256
 """Room for the fixed header and the properties beside topic and payload."""
 
@@ -105,8 +103,6 @@ class MqttPublisher:
         self._done = asyncio.Event()
         self._done.set()
         # One connection's affairs; emptied when it ends.
-        self._in_flight: dict[int, Entry] = {}
-        self._retry_at: list[tuple[float, int]] = []
         self._presence_id: int | None = None
         self._answers = AnswerQueue()
         self._connection: MqttConnection | None = None
@@ -115,8 +111,7 @@ class MqttPublisher:
         self._max_packet_bytes: int | None = None
         self._progress_s = 0.0
         # The whole life.
-        self._settling: deque[tuple[float, int]] = deque()
-        self._attempts_by_entry: Counter[int] = Counter()
+        self._deliveries = Deliveries(settings, outbox)
         self._alarmed_s: dict[str, float] = {}
         self._is_connected = False
         self._reason = "not yet connected"
@@ -124,10 +119,7 @@ class MqttPublisher:
         self._losses: Counter[str] = Counter()
         self._attempts = 0
         self._connects = 0
-        self._acked = 0
         self._rejected: Counter[str] = Counter()
-        self._retried = 0
-        self._last_ack_s: float | None = None
 
     async def run(self) -> None:
         """Publish until ``stop``. Cancelled, it ends at once and the broker publishes the will."""
@@ -141,8 +133,7 @@ class MqttPublisher:
                 lived_s = self._monotonic_s() - started_s if self._connects > connects else None
                 if not self._stop.is_set():
                     await self._pause_after(loss, lived_s)
-            # Stopped in good order, so the broker outlives us: what it has, it will have synced.
-            self._settle_due(float("inf"))
+            self._deliveries.close()
         finally:
             self._outbox.set_wakeup(None)
             self._done.set()
@@ -156,7 +147,8 @@ class MqttPublisher:
 
     def snapshot(self) -> MqttSnapshot:
         """Counters and state now."""
-        now_s = self._monotonic_s()
+        now_s, deliveries = self._monotonic_s(), self._deliveries
+        last_ack_s = deliveries.last_ack_s
         return MqttSnapshot(
             is_connected=self._is_connected,
             reason=self._reason,
@@ -164,13 +156,13 @@ class MqttPublisher:
             attempts=self._attempts,
             connects=self._connects,
             losses=dict(self._losses),
-            acked=self._acked,
+            acked=deliveries.n_acked,
             rejected=dict(self._rejected),
-            retried=self._retried,
-            in_flight=len(self._in_flight),
-            waiting_retry=len(self._retry_at),
+            retried=deliveries.n_retried,
+            in_flight=deliveries.n_in_flight,
+            waiting_retry=deliveries.n_waiting_retry,
             window=self._window,
-            last_ack_age_s=None if self._last_ack_s is None else now_s - self._last_ack_s,
+            last_ack_age_s=None if last_ack_s is None else now_s - last_ack_s,
             oldest_unacked_age_s=self._outbox.snapshot(now_s=now_s).oldest_unacked_age_s,
         )
 
@@ -219,8 +211,7 @@ class MqttPublisher:
                 waited_s = now_s - self._progress_s
                 text = f"nothing acknowledged for {waited_s:.0f} s"
                 return Loss(kind=LossKind.STALLED, text=text)
-            self._settle_due(now_s)
-            self._release_due(now_s)
+            self._deliveries.advance(now_s)
             self._fill(connection)
             if self._stop.is_set() and self._is_drained(now_s):
                 return await self._goodbye(connection)
@@ -248,10 +239,8 @@ class MqttPublisher:
         """Sleep until something happened or the next deadline."""
         loop = asyncio.get_running_loop()
         deadlines = [now_s + self._settings.stall_timeout_s]
-        if self._settling:
-            deadlines.append(self._settling[0][0])
-        if self._retry_at:
-            deadlines.append(self._retry_at[0][0])
+        if (due_s := self._deliveries.next_due_s) is not None:
+            deadlines.append(due_s)
         if self._is_owed():
             deadlines.append(self._progress_s + self._settings.stall_timeout_s)
         if self._stop.is_set():
@@ -306,12 +295,12 @@ class MqttPublisher:
         if entry.qos == 0:
             self._outbox.ack(entry.id)
         else:
-            self._in_flight[message_id] = entry
+            self._deliveries.sent(message_id, entry)
         return True
 
     def _owed(self) -> int:
         """PUBACKs that the broker owes."""
-        return len(self._in_flight) + self._answers.n_owed + (self._presence_id is not None)
+        return self._deliveries.n_in_flight + self._answers.n_owed + (self._presence_id is not None)
 
     def _is_owed(self) -> bool:
         return self._owed() > 0
@@ -320,20 +309,16 @@ class MqttPublisher:
         return self._is_owed() and now_s - self._progress_s >= self._settings.stall_timeout_s
 
     def _is_drained(self, now_s: float) -> bool:
-        is_busy = self._is_owed() or self._answers.has_waiting or self._retry_at
+        is_busy = self._is_owed() or self._answers.has_waiting or self._deliveries.n_waiting_retry
         return now_s >= self._drain_until_s or not is_busy
 
     def _give_back(self) -> None:
-        """The connection has ended: what is not acknowledged will be sent again."""
-        ids = [entry.id for entry in self._in_flight.values()]
-        ids += [entry_id for _, entry_id in self._retry_at]
-        self._in_flight.clear()
-        self._retry_at.clear()
+        """The connection has ended."""
         self._presence_id = None
         self._connection = None
         self._answers.clear()
         self._window = 0
-        self._outbox.release(ids)
+        self._deliveries.give_back()
 
     # What the connection tells
 
@@ -348,23 +333,12 @@ class MqttPublisher:
             self._note_birth(code)
             return
         self._answers.acknowledged(message_id)
-        entry = self._in_flight.pop(message_id, None)
-        if entry is None:
-            return
-        if is_success(code):
-            if self._settings.sync_lag_s and entry.lane in EACH_COUNTS:
-                self._settling.append((now_s + self._settings.sync_lag_s, entry.id))
-                self._work.set()
-            else:
-                self._outbox.ack(entry.id)
-            self._acked += 1
-            self._last_ack_s = now_s
-            if self._attempts_by_entry:
-                self._attempts_by_entry.pop(entry.id, None)
-        elif self._is_retryable(entry, code):
-            self._retry_later(entry, now_s)
-        else:
-            self._put_aside(entry, reason_name(code))
+        due_s = self._deliveries.next_due_s
+        refused = self._deliveries.acknowledged(message_id, code, now_s)
+        if refused is not None:
+            self._put_aside(refused, reason_name(code))
+        if self._deliveries.next_due_s != due_s:
+            self._work.set()
 
     def on_lost(self) -> None:
         """Wake the loop; the connection knows why it ended."""
@@ -441,36 +415,8 @@ class MqttPublisher:
 
     # Refused entries
 
-    def _is_retryable(self, entry: Entry, code: int) -> bool:
-        if is_final(code):
-            return False
-        return entry.lane is not Lane.LIVE or len(self._retry_at) < _MAX_WAITING
-
-    def _retry_later(self, entry: Entry, now_s: float) -> None:
-        if len(self._attempts_by_entry) > 2 * _MAX_WAITING:
-            # Counts of entries that the outbox has dropped meanwhile; the others start anew.
-            self._attempts_by_entry.clear()
-        self._attempts_by_entry[entry.id] += 1
-        doublings = min(self._attempts_by_entry[entry.id] - 1, 16)
-        delay_s = min(self._settings.retry_cap_s, self._settings.retry_floor_s * 2**doublings)
-        heapq.heappush(self._retry_at, (now_s + delay_s, entry.id))
-        self._work.set()
-        self._retried += 1
-
-    def _settle_due(self, now_s: float) -> None:
-        while self._settling and self._settling[0][0] <= now_s:
-            self._outbox.ack(self._settling.popleft()[1])
-
-    def _release_due(self, now_s: float) -> None:
-        due = []
-        while self._retry_at and self._retry_at[0][0] <= now_s:
-            due.append(heapq.heappop(self._retry_at)[1])
-        if due:
-            self._outbox.release(due)
-
     def _put_aside(self, entry: Entry, reason: str) -> None:
-        self._outbox.reject(entry.id, reason)
-        self._attempts_by_entry.pop(entry.id, None)
+        self._deliveries.refuse(entry, reason)
         self._rejected[reason] += 1
         if not self._may_alarm(f"rejected {reason}"):
             return
