@@ -37,7 +37,7 @@ async def run(ground: Ground) -> Outcome:
                 loop_pause_s=5.0,
             )
         )
-        for _ in range(n_holes):
+        for number in range(n_holes):
             await on.lives.until(
                 lambda: life.is_connected and on.witness.n_arrived > 0,
                 "items arrive",
@@ -45,7 +45,7 @@ async def run(ground: Ground) -> Outcome:
             )
             await asyncio.sleep(ground.rng.uniform(0.3, 1.0))
             notices_s.append(await _fall(on, life))
-            recoveries_s.append(await _rise(on, life))
+            recoveries_s.append(await _rise(on, life, is_forgotten=number % 2 == 0))
         await on.lives.stop()
         await on.drain()
         if max(notices_s) > stall_s + _GRACE_S:
@@ -71,10 +71,16 @@ async def _fall(on: Stage, life: Life) -> float:
     return time.monotonic() - fallen_s
 
 
-async def _rise(on: Stage, life: Life) -> float:
-    """Out of it, after a while: how long until items arrive again."""
+async def _rise(on: Stage, life: Life, *, is_forgotten: bool) -> float:
+    """Out of it, after a while: how long until items arrive again.
+
+    What was held up passes then, as in a network that is mended; unless the connection is
+    forgotten, as a router does that has begun anew.
+    """
     assert on.proxy is not None  # noqa: S101 - without TLS there is one
     await asyncio.sleep(on.ground.rng.uniform(0.5, 3.0))
+    if is_forgotten:
+        await on.proxy.cut()
     on.proxy.light()
     risen_s = time.monotonic()
     n_connects = life.value("connects")
