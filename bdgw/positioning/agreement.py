@@ -95,6 +95,20 @@ class Agreement:
             return np.zeros(0, dtype=np.int64)
         return key[used][now[~is_same]]
 
+    def is_minority(
+        self, key: IntArray, group: IntArray, evidence: Evidence, lasts: BoolArray
+    ) -> bool:
+        """Whether a set keeps too few of the proven arcs that last: one it excludes is not kept.
+
+        A wrong set finds a place where some phases fit by chance, and takes the others for bent.
+        """
+        is_proven = self._times >= self._n_epochs
+        used = evidence.used & lasts
+        _, then, is_same, _, n_groups = self._compare(key[used], group[used], evidence.cycles[used])
+        n_same = int(np.count_nonzero(is_same & is_proven[then])) - n_groups
+        n_all = len(common(key[lasts], self._key[is_proven])[0]) - n_groups
+        return n_all >= _FEWEST and n_same < _MOST * n_all
+
     def add(
         self, t_s: float, key: IntArray, group: IntArray, evidence: Evidence, *, is_found: bool
     ) -> Verdict:

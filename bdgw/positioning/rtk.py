@@ -310,6 +310,10 @@ class Rtk:
                 self._agreed.fail()
                 return _with_reason(as_float, "other whole numbers than before")
             evidence = again
+        lasts = (prepared.weights.phase > 0.0) & ~self._is_fresh
+        if self._agreed.is_minority(pairs.key, pairs.group, evidence, lasts):
+            self._agreed.fail()
+            return _with_reason(as_float, "too few of the whole numbers of before")
         doubt = self._vouching.doubt(evidence)
         if doubt is not None:
             self._agreed.fail()
