@@ -23,6 +23,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from bdgw.positioning.double_difference import Slopes
+from bdgw.positioning.match import distinct, is_one_of
 from bdgw.positioning.pairing import Pairs, Weights
 from bdgw.rtcm.lock import FloatArray
 from bdgw.rtcm.observation import BoolArray, IntArray
@@ -88,12 +89,16 @@ class LevelFound(NamedTuple):
 
 def has_own_carriers(pairs: Pairs) -> BoolArray:
     """Tell which pairs belong to a group whose carriers differ."""
-    found = np.zeros(len(pairs.key), dtype=np.bool_)
-    if pairs.is_glonass.any():
-        for group in np.unique(pairs.group[pairs.is_glonass]).tolist():
-            mine = pairs.group == group
-            found |= mine & (np.ptp(pairs.wavelength_m[mine]) > 0.0)
-    return found
+    is_ours = pairs.is_glonass
+    first_m: dict[int, float] = {}
+    differing = {
+        group
+        for group, wave_m in zip(
+            pairs.group[is_ours].tolist(), pairs.wavelength_m[is_ours].tolist(), strict=True
+        )
+        if first_m.setdefault(group, wave_m) != wave_m
+    }
+    return is_ours & is_one_of(pairs.group, sorted(differing))
 
 
 def lacks_level(pairs: Pairs, weights: Weights) -> BoolArray:
@@ -102,7 +107,7 @@ def lacks_level(pairs: Pairs, weights: Weights) -> BoolArray:
     if not is_own.any():
         return is_own
     told = pairs.group[(weights.phase > 0.0) & (weights.code > 0.0)]
-    return is_own & ~np.isin(pairs.group, told)
+    return is_own & ~is_one_of(pairs.group, distinct(told))
 
 
 def levels_of(
