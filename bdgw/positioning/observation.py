@@ -85,15 +85,20 @@ def epoch_of(t_gpst_ns: int, cells: Iterable[Cell]) -> ObservationEpoch:
     return ObservationEpoch(t_gpst_ns=t_gpst_ns, **arrays)
 
 
-def merged(first: ObservationEpoch, second: ObservationEpoch) -> ObservationEpoch:
-    """Join two parts of one epoch; of a cell in both the second part counts."""
-    keep = first
-    if not set(first.satellite.tolist()).isdisjoint(second.satellite.tolist()):
-        keep = first.taken(~np.isin(first.cell, second.cell))
-    columns = {
-        name: np.concatenate((getattr(keep, name), getattr(second, name))) for name in _COLUMNS
-    }
-    return ObservationEpoch(t_gpst_ns=first.t_gpst_ns, **columns)
+def merged(*parts: ObservationEpoch) -> ObservationEpoch:
+    """Join parts of one epoch, at least one; of a cell in several the last part counts."""
+    kept: list[ObservationEpoch] = []
+    seen: set[int] = set()
+    for part in parts:
+        satellites = set(part.satellite.tolist())
+        if not satellites.isdisjoint(seen):
+            kept = [one.taken(~np.isin(one.cell, part.cell)) for one in kept]
+        seen |= satellites
+        kept.append(part)
+    if len(kept) == 1:
+        return kept[0]
+    columns = {name: np.concatenate([getattr(one, name) for one in kept]) for name in _COLUMNS}
+    return ObservationEpoch(t_gpst_ns=parts[0].t_gpst_ns, **columns)
 
 
 _KINDS = {

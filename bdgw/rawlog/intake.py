@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from bdgw.errors import DecodeError
 from bdgw.positioning.ephemeris import GlonassOrbit, from_rtcm
@@ -36,7 +36,7 @@ from bdgw.rtcm.ephemeris import (
     GlonassEphemeris,
     GpsEphemeris,
 )
-from bdgw.rtcm.message import decode
+from bdgw.rtcm.message import Message, decode
 from bdgw.rtcm.notice import GlonassBias
 from bdgw.rtcm.observation import Observations
 from bdgw.rtcm.station import StationPosition
@@ -66,7 +66,14 @@ _GUESSED_WEEK = 2048
 class RawIntake:
     """A session part: bytes in, events out."""
 
-    def __init__(self, near_gpst_ns: int | None = None) -> None:
+    def __init__(
+        self,
+        near_gpst_ns: int | None = None,
+        *,
+        decode: Callable[[bytes], Message] = decode,
+    ) -> None:
+        """Begin at about ``near_gpst_ns``; ``decode`` may remember frames that others saw too."""
+        self._decode = decode
         self._splitter = Splitter(
             {
                 rtcm_frame.PROTOCOL: (rtcm_frame.LEADS, rtcm_frame.frame_rtcm3),
@@ -79,7 +86,7 @@ class RawIntake:
         """A date by the 10 bits of week of 1019 or 1044, as if they were of 2019 to 2038."""
         self._waiting: deque[Frame] = deque(maxlen=_WAITING)
         self._events: list[RawEvent] = []
-        self._open: ObservationEpoch | None = None
+        self._open: list[ObservationEpoch] = []
         self._channels: dict[str, int] = {}
         self._words = WordReader()
 
@@ -124,7 +131,7 @@ class RawIntake:
 
     def _take_rtcm(self, frame: bytes) -> None:
         near = self._near or 0
-        message = decode(frame)
+        message = self._decode(frame)
         if isinstance(message, Observations):
             self._channels |= message.frequency_channels
             self._join(message)
@@ -147,17 +154,17 @@ class RawIntake:
         part = epoch_of_message(message.with_channels(self._channels), self._near or 0)
         if part is None:
             return
-        if self._open is not None and self._open.t_gpst_ns != part.t_gpst_ns:
+        if self._open and self._open[0].t_gpst_ns != part.t_gpst_ns:
             self._close()
-        self._open = part if self._open is None else merged(self._open, part)
+        self._open.append(part)
         self._near = part.t_gpst_ns
         if not message.has_more:
             self._close()
 
     def _close(self) -> None:
-        if self._open is not None:
-            self._events.append(EpochSeen(rtcm_frame.PROTOCOL, self._open))
-            self._open = None
+        if self._open:
+            self._events.append(EpochSeen(rtcm_frame.PROTOCOL, merged(*self._open)))
+            self._open = []
 
     def _take_ubx(self, frame: bytes) -> None:
         kind, payload = ubx_frame.kind_of_frame(frame), ubx_frame.payload_of_frame(frame)

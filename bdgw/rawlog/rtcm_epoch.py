@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
+
 import numpy as np
 
 from bdgw.positioning.observation import ObservationEpoch
 from bdgw.positioning.satellite import satellite_id, signal_id
 from bdgw.rtcm.epoch import raw_epoch_gpst_ns
-from bdgw.rtcm.observation import Observations
+from bdgw.rtcm.observation import IntArray, Observations
 
 __all__ = ["epoch_of_message"]
 
@@ -17,11 +20,8 @@ def epoch_of_message(message: Observations, near_gpst_ns: int) -> ObservationEpo
     t_gpst_ns = raw_epoch_gpst_ns(message.epoch, near_gpst_ns)
     if t_gpst_ns is None or message.range_modulus_m is not None:
         return None
-    satellites = np.array([satellite_id(name) for name in message.satellites], dtype=np.int64)
-    signals = np.array(
-        [-1 if s.code is None else signal_id(message.system, s.code) for s in message.signals],
-        dtype=np.int64,
-    )
+    satellites = _satellite_ids(tuple(message.satellites))
+    signals = _signal_ids(message.system, tuple(signal.code for signal in message.signals))
     if not len(satellites) or not len(signals):
         return None
     signal = signals[message.signal_index]
@@ -40,4 +40,17 @@ def epoch_of_message(message: Observations, near_gpst_ns: int) -> ObservationEpo
         lock_s=message.lock_s[known],
         has_slipped=np.zeros(n, dtype=np.bool_)[known],
         is_half_cycle=(np.zeros(n, dtype=np.bool_) if half is None else half)[known],
+    )
+
+
+@lru_cache(maxsize=1024)
+def _satellite_ids(names: Sequence[str]) -> IntArray:
+    # A stream names the same satellites for minutes.
+    return np.array([satellite_id(name) for name in names], dtype=np.int64)
+
+
+@lru_cache(maxsize=1024)
+def _signal_ids(system: str, codes: Sequence[str | None]) -> IntArray:
+    return np.array(
+        [-1 if code is None else signal_id(system, code) for code in codes], dtype=np.int64
     )

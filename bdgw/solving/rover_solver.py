@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 
@@ -29,6 +30,7 @@ from bdgw.rawlog.intake import (
     RawIntake,
 )
 from bdgw.rinex.antenna_choice import AntennaEnd
+from bdgw.rtcm.message import decode
 from bdgw.solving.antennas import AntennaChooser, ReadAntex, no_file
 from bdgw.solving.job import Job, Outcome
 from bdgw.solving.matching import SAME_INSTANT_NS
@@ -37,6 +39,8 @@ from bdgw.ubx.frame import PROTOCOL as UBX
 
 __all__ = ["RoverSolver", "proven"]
 
+_decode_of_base = lru_cache(maxsize=256)(decode)
+"""The rovers of a worker often have the same base: its messages are decoded once for all."""
 _ANEW_NS = 86_400_000_000_000
 """Weeks are told by the epoch before; after so long a gap they are told by the host again."""
 _FEWEST_FIXED = 4
@@ -53,7 +57,7 @@ class RoverSolver:
         self._n_base: int | None = None
         self._t_gpst_ns = 0
         self._rover = RawIntake()
-        self._base = RawIntake()
+        self._base = RawIntake(decode=_decode_of_base)
         self._last_near_ns: int | None = None
         self._base_bytes = b""
         self._base_epoch: ObservationEpoch | None = None
@@ -127,7 +131,8 @@ class RoverSolver:
         if self._last_near_ns is not None and abs(near_ns - self._last_near_ns) < _ANEW_NS:
             return
         self._last_near_ns = near_ns
-        self._rover, self._base = RawIntake(near_ns), RawIntake(near_ns)
+        self._rover = RawIntake(near_ns)
+        self._base = RawIntake(near_ns, decode=_decode_of_base)
         if self._vector is not None:
             self._vector.intake = RawIntake(near_ns)
 
