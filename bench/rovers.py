@@ -29,7 +29,10 @@ from fwsim.reference_station import ReferenceStation, StationSpec
 from fwsim.scene import Place, offset
 
 _ROVERS, _SITES = 100, 10
-_SECONDS, _QUICK_SECONDS, _WARM_UP = 60, 20, 15
+_SECONDS, _QUICK_SECONDS = 60, 20
+_EPHEMERIS_S = 30
+_WARM_UP = _EPHEMERIS_S + 15
+"""While satellites come in, whole numbers are decorrelated from nothing each second."""
 _FULL_PERCENT = 80.0
 _T0_GPST_NS = gpst_of_utc_ns(1_795_348_800 * NS_PER_S)
 _BASE = Place(lat_deg=31.2994, lon_deg=121.5033, alt_hae_m=20.0)
@@ -51,6 +54,7 @@ class Load:
     cpu_s: float = 0.0
     rss_mb: float = 0.0
     spent_ms: list[float] = field(default_factory=list)
+    n_warm: int = 0
 
 
 def run(options: Options) -> Iterator[Figure]:
@@ -87,6 +91,7 @@ def _figures(name: str, seconds: int, load: Load) -> Iterator[Figure]:
         expected=expected,
         received=len(load.latencies_s),
         twice=load.n_twice,
+        lost_in_warm_up=_ROVERS * _WARM_UP - load.n_warm,
         fixed=load.n_fixed,
         rss_mb=round(load.rss_mb, 1),
         ms_per_epoch=round(sum(load.spent_ms) / max(len(load.spent_ms), 1), 2),
@@ -109,7 +114,7 @@ def _frames(name: str, place: Place, seconds: int) -> Frames:
         rate_hz=Fraction(1),
         systems=tuple(System),
         msm=7,
-        ephemeris_every_s=30,
+        ephemeris_every_s=_EPHEMERIS_S,
         position_every_s=5 if name == "base" else 0,
     )
     unit = ReferenceStation(spec, seed="1", name=name)
@@ -210,6 +215,7 @@ class _Run:
         if key in self._seen:
             self._load.n_twice += 1
         self._seen.add(key)
+        self._load.n_warm += second < _WARM_UP
         if second >= _WARM_UP and key in self._given_s:
             self._load.latencies_s.append(time.monotonic() - self._given_s[key])
             self._load.n_fixed += position.fix.kind is FixKind.RTK_FIXED
