@@ -96,7 +96,7 @@ class RepairCommands:
         if device is None:
             return False
         if command.is_retained or len(self._tasks) >= _AT_ONCE_MAX:
-            # A request is for now; and who sends so many does not wait for answers.
+            # A retained request is an old one; and who sends so many does not wait for answers.
             command.acknowledge()
             return True
         task = asyncio.get_running_loop().create_task(self._answer(device, command))

@@ -29,7 +29,7 @@ _STATUS = {
     "conflict": 409,
 }
 _NOT_IN_TIME = ("deadline", "displaces")
-"""Refusals that are for now because of this message's own wish, not because of the gateway."""
+"""Temporary refusals by the wish of this message itself, not by the state of the gateway."""
 _RETRY_AFTER_S = "30"
 _MEDIA = {"ndjson": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
 
