@@ -25,7 +25,7 @@ from bdgw.positioning.observation import ObservationEpoch
 from bdgw.positioning.residual import Residual
 from bdgw.positioning.solution import Covariance, Solution
 from bdgw.rawlog.code_phase import ALIGNED
-from bdgw.rawlog.intake import (
+from bdgw.rawlog.event import (
     AntennaSeen,
     BasePlace,
     CodePhaseSeen,
@@ -33,8 +33,8 @@ from bdgw.rawlog.intake import (
     IonosphereSeen,
     OrbitSeen,
     RawEvent,
-    RawIntake,
 )
+from bdgw.rawlog.intake import RawIntake
 from bdgw.rinex.navigation import read_navigation
 from bdgw.rinex.observation import ObservationHeader, read_observations
 from bdgw.timescale import format_utc

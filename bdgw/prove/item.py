@@ -12,9 +12,9 @@ import msgspec
 
 from bdgw.model import Alarm, DeviceFix, Fix, FixKind, TimeQuality, Via
 
-__all__ = ["ALARM_KIND", "Item", "alarm", "device_of", "fix", "is_alarm", "read"]
+__all__ = ["Item", "alarm", "device_of", "fix", "is_alarm", "read"]
 
-ALARM_KIND = "prove"
+_ALARM_KIND = "prove"
 _ALARM_EVERY = 97
 _GPST0_NS = 1_420_000_000 * 10**9
 _STEP_NS = 100_000_000
@@ -83,7 +83,7 @@ def fix(life: int, number: int, *, n_devices: int, utc_ns: int) -> DeviceFix:
 def alarm(life: int, number: int, *, utc_ns: int) -> Alarm:
     """Make an alarm."""
     return Alarm(
-        kind=ALARM_KIND,
+        kind=_ALARM_KIND,
         device=None,
         text="an alarm of a drill",
         t_utc_ns=utc_ns,

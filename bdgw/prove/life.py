@@ -30,9 +30,8 @@ from bdgw.publish.command import Command
 from bdgw.publish.durable_outbox import DurableOutbox
 from bdgw.publish.mqtt import MqttPublisher
 from bdgw.publish.mqtt_settings import MqttSettings, Presence, Subscription
-from bdgw.publish.outbox import FIX_SCHEMA, Lane, Outgoing
 from bdgw.publish.outbox_pace import Bounds, LanePace
-from bdgw.publish.sink import PublishingSink
+from bdgw.publish.sink import PublishingSink, outgoing_alarm, outgoing_fix
 from bdgw.store.outbox_file import open_outbox
 
 __all__ = ["LifeSpec", "main", "outbox_item"]
@@ -43,7 +42,6 @@ _BURST_S = 0.05
 """What a late turn of the loop may make up for."""
 _WAITING_MAX = 500
 """With so many live entries waiting, and a broker that is there, the load holds back."""
-_EXPIRY_S = 600
 _PR_SET_PDEATHSIG = 1
 
 
@@ -87,28 +85,9 @@ def outbox_item(
     """Put one item as the sink of a gateway does; the id of its entry."""
     if item.is_alarm(number):
         raised = item.alarm(spec.number, number, utc_ns=utc_ns)
-        return outbox.put(
-            Outgoing(
-                topic=topics.alarm(spec.gateway, item.ALARM_KIND),
-                payload=payload.alarm_payload(spec.gateway, raised),
-                lane=Lane.ALARM,
-            ),
-            now_s=now_s,
-        )
+        return outbox.put(outgoing_alarm(spec.gateway, raised), now_s=now_s)
     fix = item.fix(spec.number, number, n_devices=spec.n_devices, utc_ns=utc_ns)
-    return outbox.put(
-        Outgoing(
-            topic=topics.fix(spec.gateway, fix.device),
-            payload=payload.device_fix_payload(spec.gateway, fix),
-            lane=Lane.LIVE,
-            retain=True,
-            supersede_key=fix.device,
-            expiry_s=_EXPIRY_S,
-            schema=FIX_SCHEMA,
-            late_topic=topics.history_fix(spec.gateway, fix.device),
-        ),
-        now_s=now_s,
-    )
+    return outbox.put(outgoing_fix(spec.gateway, fix), now_s=now_s)
 
 
 class _Life:

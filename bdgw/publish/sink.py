@@ -9,10 +9,34 @@ from bdgw.model import Alarm, DeviceFix
 from bdgw.publish import message_payload, payload, topics
 from bdgw.publish.outbox import FIX_SCHEMA, Entry, Lane, Outbox, Outgoing
 
-__all__ = ["PublishingSink"]
+__all__ = ["PublishingSink", "outgoing_alarm", "outgoing_fix"]
 
 _FIX_EXPIRY_S = 3600
 """A live fix that no subscriber has fetched by then is history (MQTT 5 message expiry)."""
+
+
+def outgoing_fix(gateway: str, fix: DeviceFix) -> Outgoing:
+    """Give the message of a live fix."""
+    return Outgoing(
+        topic=topics.fix(gateway, fix.device),
+        payload=payload.device_fix_payload(gateway, fix),
+        lane=Lane.LIVE,
+        retain=True,
+        supersede_key=fix.device,
+        expiry_s=_FIX_EXPIRY_S,
+        schema=FIX_SCHEMA,
+        late_topic=topics.history_fix(gateway, fix.device),
+    )
+
+
+def outgoing_alarm(gateway: str, alarm: Alarm) -> Outgoing:
+    """Give the message of an alarm."""
+    return Outgoing(
+        topic=topics.alarm(gateway, alarm.kind),
+        payload=payload.alarm_payload(gateway, alarm),
+        lane=Lane.ALARM,
+        schema="bdgw/alarm/1",
+    )
 
 
 class PublishingSink:
@@ -34,19 +58,7 @@ class PublishingSink:
     def offer(self, event: DomainEvent) -> None:
         """Queue what is published of an event; other events are not for subscribers."""
         if isinstance(event, DeviceFix):
-            self._outbox.put(
-                Outgoing(
-                    topic=topics.fix(self._gateway, event.device),
-                    payload=payload.device_fix_payload(self._gateway, event),
-                    lane=Lane.LIVE,
-                    retain=True,
-                    supersede_key=event.device,
-                    expiry_s=_FIX_EXPIRY_S,
-                    schema=FIX_SCHEMA,
-                    late_topic=topics.history_fix(self._gateway, event.device),
-                ),
-                now_s=self._monotonic_s(),
-            )
+            self._outbox.put(outgoing_fix(self._gateway, event), now_s=self._monotonic_s())
         elif isinstance(event, SkySeen):
             self._outbox.put(
                 Outgoing(
@@ -63,15 +75,7 @@ class PublishingSink:
         elif isinstance(event, MessageChanged):
             self._message("status", message_payload.status_payload(self._gateway, event))
         elif isinstance(event, Alarm):
-            self._outbox.put(
-                Outgoing(
-                    topic=topics.alarm(self._gateway, event.kind),
-                    payload=payload.alarm_payload(self._gateway, event),
-                    lane=Lane.ALARM,
-                    schema="bdgw/alarm/1",
-                ),
-                now_s=self._monotonic_s(),
-            )
+            self._outbox.put(outgoing_alarm(self._gateway, event), now_s=self._monotonic_s())
 
     def _message(self, kind: str, body: bytes) -> None:
         self._outbox.put(

@@ -19,7 +19,6 @@ from bdgw.rawlog.event import (
     BasePlace,
     CodePhaseSeen,
     EpochSeen,
-    IonosphereSeen,
     OrbitSeen,
     RawEvent,
 )
@@ -44,16 +43,7 @@ from bdgw.ubx import frame as ubx_frame
 from bdgw.unicore import frame as unicore_frame
 from bdgw.wire.splitter import Frame, Splitter
 
-__all__ = [
-    "AntennaSeen",
-    "BasePlace",
-    "CodePhaseSeen",
-    "EpochSeen",
-    "IonosphereSeen",
-    "OrbitSeen",
-    "RawEvent",
-    "RawIntake",
-]
+__all__ = ["RawIntake"]
 
 _WAITING = 20_000
 _WEEK_NS = 604_800_000_000_000

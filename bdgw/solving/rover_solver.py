@@ -20,15 +20,15 @@ from bdgw.positioning.moving_base import MovingBase, MovingBaseOptions
 from bdgw.positioning.observation import ObservationEpoch
 from bdgw.positioning.solution import Solution
 from bdgw.rawlog.code_phase import ALIGNED
-from bdgw.rawlog.intake import (
+from bdgw.rawlog.event import (
     AntennaSeen,
     BasePlace,
     CodePhaseSeen,
     EpochSeen,
     IonosphereSeen,
     OrbitSeen,
-    RawIntake,
 )
+from bdgw.rawlog.intake import RawIntake
 from bdgw.rinex.antenna_choice import AntennaEnd
 from bdgw.rtcm.message import decode
 from bdgw.solving.antennas import AntennaChooser, ReadAntex, no_file

@@ -94,22 +94,9 @@ def lnav(eph: KeplerEphemeris, gpst_ns: int) -> list[list[int]]:
 def d1(eph: KeplerEphemeris, gpst_ns: int) -> list[list[int]]:
     """Return subframes 1 to 3 of a BeiDou satellite in a medium or inclined orbit."""
     week, sow_s = divmod(bdt_ns(gpst_ns) // NS_PER_S // FRAME_S * FRAME_S, WEEK_S)
-    pages = []
-    for number in (1, 2, 3):
-        out = BitWriter()
-        out.unsigned(D1_PREAMBLE, 11)
-        out.unsigned(0, 4)
-        out.unsigned(number, 3)
-        out.unsigned((sow_s + SUBFRAME_S * (number - 1)) % WEEK_S, 20)
-        pages.append(out)
+    pages = [_beidou_page(number, sow_s + SUBFRAME_S * (number - 1)) for number in (1, 2, 3)]
     one, two, three = pages
-    one.unsigned(0, 1)
-    one.unsigned(1, 5)
-    one.unsigned(0, 4)
-    one.unsigned(week % 8192, 13)
-    one.unsigned(eph.toe_s // 8, 17)
-    for delay_s in eph.delays_s:
-        one.signed(round(delay_s / 1e-10), 10)
+    _health_to_delays(one, eph, week)
     _ionosphere(one)
     one.signed(round(eph.a2 / 2.0**-66), 11)
     one.signed(round(eph.a0_s / 2.0**-33), 24)
@@ -142,21 +129,11 @@ def d2(eph: KeplerEphemeris, gpst_ns: int) -> list[list[int]]:
     week, sow_s = divmod(bdt_ns(gpst_ns) // NS_PER_S // FRAME_S * FRAME_S, WEEK_S)
     pages = []
     for number in range(1, 11):
-        out = BitWriter()
-        out.unsigned(D1_PREAMBLE, 11)
-        out.unsigned(0, 4)
-        out.unsigned(1, 3)
-        out.unsigned((sow_s + D2_PAGE_S * (number - 1)) % WEEK_S, 20)
+        out = _beidou_page(1, sow_s + D2_PAGE_S * (number - 1))
         out.unsigned(number, 4)
         pages.append(out)
     one, two, three, four, five, six, seven, eight, nine, ten = pages
-    one.unsigned(0, 1)
-    one.unsigned(1, 5)
-    one.unsigned(0, 4)
-    one.unsigned(week % 8192, 13)
-    one.unsigned(eph.toe_s // 8, 17)
-    for delay_s in eph.delays_s:
-        one.signed(round(delay_s / 1e-10), 10)
+    _health_to_delays(one, eph, week)
     _ionosphere(two)
     three.unsigned(0, 38)
     three.signed(round(eph.a0_s / 2.0**-33), 24)
@@ -182,6 +159,27 @@ def d2(eph: KeplerEphemeris, gpst_ns: int) -> list[list[int]]:
     for out in pages:
         out.unsigned(0, 224 - out.n_bits)
     return [_words(out, (26, *(22,) * 9)) for out in pages]
+
+
+def _beidou_page(subframe: int, sow_s: int) -> BitWriter:
+    """Begin a subframe of D1 or a page of D2: preamble, number and second of the week."""
+    out = BitWriter()
+    out.unsigned(D1_PREAMBLE, 11)
+    out.unsigned(0, 4)
+    out.unsigned(subframe, 3)
+    out.unsigned(sow_s % WEEK_S, 20)
+    return out
+
+
+def _health_to_delays(out: BitWriter, eph: KeplerEphemeris, week: int) -> None:
+    """Write what subframe 1 of D1 and its first page of D2 have in common."""
+    out.unsigned(0, 1)
+    out.unsigned(1, 5)
+    out.unsigned(0, 4)
+    out.unsigned(week % 8192, 13)
+    out.unsigned(eph.toe_s // 8, 17)
+    for delay_s in eph.delays_s:
+        out.signed(round(delay_s / 1e-10), 10)
 
 
 def inav(eph: KeplerEphemeris, gpst_ns: int) -> list[list[int]]:

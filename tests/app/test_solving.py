@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 import os
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -85,15 +87,13 @@ def mount(**keys: Any) -> Any:
     )
 
 
-async def test_a_raw_rover_becomes_fixed_within_centimetres_and_single_without_its_base(
-    tmp_path: Path, mosquitto, watching
-):
-    broker = await mosquitto()
-    seen = watching(broker.port)
+@asynccontextmanager
+async def solving(tmp_path: Path, broker: Any, **rover: Any) -> AsyncIterator[tuple[Any, Any]]:
+    """Run a gateway that solves a standing rover against a base behind a caster."""
     port = free_port()
     async with (
         sim_caster(mount()) as caster,
-        field(rover_line(port)),
+        field(rover_line(port, **rover)),
     ):
         text = (
             head(tmp_path, f'url = "{broker.url}"')
@@ -107,24 +107,33 @@ async def test_a_raw_rover_becomes_fixed_within_centimetres_and_single_without_i
             )
         )
         async with running(text) as run:
-            await until(lambda: seen.last(FIX).get("fix") == "rtk_fixed", "a fixed position")
-            fixed = seen.last(FIX)
-            shown = await run.device("rover")
-            (pid,) = run.gateway.solving.pids()
-            os.kill(pid, signal.SIGKILL)
-            n_before = len(seen.values(FIX))
-            again = await run.device_is(
-                "rover",
-                lambda d: d["solver"]["worker_restarts"] == 1 and d["solver"]["worker"] == "runs",
-            )
-            await until(
-                lambda: any(f["fix"] == "rtk_fixed" for f in seen.values(FIX)[n_before:]),
-                "fixed again",
-            )
-            (alarm,) = seen.alarms("solver_ended")
-            assert alarm["dev"] == "rover"
-            caster.caster.change("BASE", "silent")
-            await until(lambda: seen.last(FIX).get("fix") == "single", "alone")
+            yield run, caster
+
+
+async def test_a_raw_rover_becomes_fixed_within_centimetres_and_single_without_its_base(
+    tmp_path: Path, mosquitto, watching
+):
+    broker = await mosquitto()
+    seen = watching(broker.port)
+    async with solving(tmp_path, broker) as (run, caster):
+        await until(lambda: seen.last(FIX).get("fix") == "rtk_fixed", "a fixed position")
+        fixed = seen.last(FIX)
+        shown = await run.device("rover")
+        (pid,) = run.gateway.solving.pids()
+        os.kill(pid, signal.SIGKILL)
+        n_before = len(seen.values(FIX))
+        again = await run.device_is(
+            "rover",
+            lambda d: d["solver"]["worker_restarts"] == 1 and d["solver"]["worker"] == "runs",
+        )
+        await until(
+            lambda: any(f["fix"] == "rtk_fixed" for f in seen.values(FIX)[n_before:]),
+            "fixed again",
+        )
+        (alarm,) = seen.alarms("solver_ended")
+        assert alarm["dev"] == "rover"
+        caster.caster.change("BASE", "silent")
+        await until(lambda: seen.last(FIX).get("fix") == "single", "alone")
         records = seen.values(FIX)
     for record in records:
         schema("fix").validate(record)
@@ -158,25 +167,10 @@ async def test_a_rover_that_speaks_its_own_language_becomes_fixed_within_centime
     """Raw measurements and broadcast data, beside sentences that are not believed."""
     broker = await mosquitto()
     seen = watching(broker.port)
-    port = free_port()
-    async with (
-        sim_caster(mount()) as caster,
-        field(rover_line(port) + f",output=nmea+{language},quality=single,sky_every_s=3600"),
-    ):
-        text = (
-            head(tmp_path, f'url = "{broker.url}"')
-            + from_caster("net", caster, "BASE", "epoch = 2000.0", "max_age_s = 2.0")
-            + device(
-                "rover",
-                f"tcp://127.0.0.1:{port}",
-                'correction = "nearest"',
-                'solve = "gateway"',
-                "rtk = { static = true, max_age_s = 2.0 }",
-            )
-        )
-        async with running(text) as run:
-            await until(lambda: seen.last(FIX).get("fix") == "rtk_fixed", "a fixed position")
-            shown = await run.device("rover")
+    spoken = {"output": f"nmea+{language}", "quality": "single", "sky_every_s": 3600}
+    async with solving(tmp_path, broker, **spoken) as (run, _):
+        await until(lambda: seen.last(FIX).get("fix") == "rtk_fixed", "a fixed position")
+        shown = await run.device("rover")
         records = seen.values(FIX)
     fixed = [record for record in records if record["fix"] == "rtk_fixed"]
     assert {record["time_quality"] for record in records} == {"gnss"}

@@ -10,7 +10,8 @@ import pytest
 from bdgw.positioning.observation import ObservationEpoch
 from bdgw.positioning.satellite import signal_id
 from bdgw.rawlog.code_phase import ALIGNED, code_phase_of_message
-from bdgw.rawlog.intake import CodePhaseSeen, EpochSeen, RawIntake
+from bdgw.rawlog.event import CodePhaseSeen, EpochSeen
+from bdgw.rawlog.intake import RawIntake
 from bdgw.rtcm.notice import GlonassBias
 from tests.conftest import shared_data
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from bdgw.positioning.ephemeris import GlonassOrbit, KeplerOrbit
 from bdgw.positioning.satellite import satellite_id
-from bdgw.rawlog.intake import BasePlace, EpochSeen, OrbitSeen, RawIntake
+from bdgw.rawlog.event import BasePlace, EpochSeen, OrbitSeen
+from bdgw.rawlog.intake import RawIntake
 from bdgw.rawlog.ubx_measurement import decode_rawx
 from tests.conftest import shared_data
 
