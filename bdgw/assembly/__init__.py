@@ -4,6 +4,7 @@
 """
 
 from bdgw.assembly.adapters import build_adapters
+from bdgw.assembly.antennas import check_antennas
 from bdgw.assembly.api import build_api_server
 from bdgw.assembly.augmentation import build_augmentation, check_augmentation
 from bdgw.assembly.history import build_history
@@ -18,6 +19,7 @@ __all__ = [
     "build_history",
     "build_pool",
     "build_publisher",
+    "check_antennas",
     "check_augmentation",
     "new_receiver_session",
 ]

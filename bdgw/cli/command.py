@@ -70,7 +70,15 @@ def run(config: ConfigOption) -> None:
 @app.command()
 def check(config: ConfigOption) -> None:
     """Check a configuration: names file, key, value and what is allowed."""
+    from bdgw.assembly import check_antennas
+
     checked = checked_config(config)
+    try:
+        remarks = check_antennas(checked)
+    except ConfigError as error:
+        raise ConfigError(f"{config}: {error}") from None
+    for remark in remarks:
+        say(f"{config}: {remark}\n")
     print_json({"file": str(config), "ok": True, "devices": len(checked.device)})
 
 

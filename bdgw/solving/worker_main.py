@@ -11,7 +11,6 @@ import signal
 import sys
 import time
 from functools import lru_cache
-from pathlib import Path
 from typing import BinaryIO
 
 # Matrices here have about a hundred rows: threads would only wait for each other.
@@ -19,8 +18,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import msgspec
 
-from bdgw.errors import DecodeError, UnavailableError
-from bdgw.rinex.antex import Antex, read_antex
+from bdgw.solving.antenna_file import read_antennas
 from bdgw.solving.job import LENGTH, Outcome, decode_job, encode_outcome
 from bdgw.solving.rover_solver import RoverSolver
 
@@ -43,21 +41,6 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
         data = encode_outcome(msgspec.structs.replace(outcome, spent_ms=spent_ms))
         sink.write(LENGTH.pack(len(data)) + data)
         sink.flush()
-
-
-def read_antennas(path: str, name: str) -> Antex:
-    """Read what a file of antennas has of one of them.
-
-    Raises:
-        UnavailableError: the file cannot be read, or is none.
-    """
-    try:
-        with Path(path).open(encoding="latin-1") as file:
-            return read_antex((line.rstrip("\r\n") for line in file), only=name)
-    except OSError as error:
-        raise UnavailableError(f"{path}: {error.strerror}") from None
-    except DecodeError as error:
-        raise UnavailableError(f"{path}: {error}") from None
 
 
 def main() -> None:

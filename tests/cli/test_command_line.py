@@ -23,6 +23,7 @@ import pytest
 
 from bdgw import cli
 from tests.conftest import read_capture, shared_data
+from tests.rinex.antex_text import header, trimble
 from tests.support.gateway_process import (
     PATIENCE_S,
     environment,
@@ -206,6 +207,43 @@ def test_check_says_how_many_devices(tmp_path: Path):
     done = bdgw("check", "-c", path)
     assert (done.returncode, done.stderr) == (0, "")
     assert lines(done.stdout) == [{"file": str(path), "ok": True, "devices": 1}]
+
+
+def test_check_looks_into_the_file_of_antennas(tmp_path: Path):
+    atx, path = tmp_path / "some.atx", tmp_path / "c.toml"
+    text = MINIMAL.format(folder=tmp_path, broker="embedded")
+    text = text.replace("[broker]", f'antex = "{atx}"\n[broker]')
+    device = '[[device]]\nid = "a"\nurl = "serial:///dev/x"\nantenna = {{ type = "{}" }}\n'
+
+    def checked(*types: str) -> Done:
+        path.write_text(text + "".join(device.format(each) for each in types))
+        return bdgw("check", "-c", path)
+
+    named = f"{path}: gateway.antex = {atx}"
+    assert (checked().returncode, checked().stderr) == (
+        78,
+        f"{named}: No such file or directory\n",
+    )
+    atx.write_text("something else\n")
+    assert checked().returncode == 78
+    assert checked().stderr.startswith(f"{named}: no ANTEX file")
+    atx.write_text("\n".join(header() + trimble()) + "\n")
+    assert (checked().returncode, checked().stderr) == (0, "")
+    # The null antenna needs no calibration.
+    assert checked("ADVNULLANTENNA").returncode == 0
+    assert checked("TRM59800.00 NONE").stderr == ""
+    bare = checked("TRM59800.00 SCIT")
+    assert bare.returncode == 0
+    assert bare.stderr == (
+        f"{path}: device 'a': antenna.type = 'TRM59800.00 SCIT': "
+        "radome SCIT is not in the file, NONE is\n"
+    )
+    absent = checked("TRM5980.00 NONE")
+    assert (absent.returncode, absent.stdout) == (78, "")
+    assert absent.stderr == (
+        f"{path}: device 'a': antenna.type = 'TRM5980.00 NONE': "
+        f"not in {atx}, nor with radome NONE\n"
+    )
 
 
 # decode

@@ -12,10 +12,10 @@ from bdgw.positioning.solution import Solution
 from bdgw.rinex.antex import Antex, read_antex
 from bdgw.rtcm.antenna import StationEquipment
 from bdgw.rtcm.message import encode
+from bdgw.solving.antenna_file import read_antennas
 from bdgw.solving.feed import Feed
 from bdgw.solving.rover_solver import RoverSolver
 from bdgw.solving.spec import SolveMode, SolverSpec
-from bdgw.solving.worker_main import read_antennas
 from tests.rinex.antex_text import antenna, header, trimble
 from tests.solving.streams import T0_GPST_NS, station, truth_m
 
