@@ -1,4 +1,4 @@
-"""The rules of the outbox: who goes first, what becomes history, what is given up. Pure.
+"""The rules of the outbox: who goes first, and what becomes history. Pure.
 
 Alone it is an outbox in memory. With a file behind it (``durable_outbox``) the shelf says what is
 to be written, and the history is read back chunk by chunk.
@@ -11,13 +11,10 @@ retained latest must become it.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from itertools import islice, takewhile
+from itertools import islice
 
-import msgspec
-
-from bdgw.publish.loss import FixRange, Losses
+from bdgw.publish.loss import FixRange
 from bdgw.publish.outbox import (
     URGENT,
     DropReason,
@@ -27,9 +24,10 @@ from bdgw.publish.outbox import (
     Outgoing,
 )
 from bdgw.publish.outbox_chunk import late
-from bdgw.publish.outbox_live import LiveLane
+from bdgw.publish.outbox_given_up import GivenUp
+from bdgw.publish.outbox_memory import Memory
 from bdgw.publish.outbox_pace import Bounds, LanePace
-from bdgw.publish.outbox_queue import EntryQueue
+from bdgw.publish.outbox_room import Room
 from bdgw.publish.outbox_shelf import Plan, Shelf
 from bdgw.publish.outbox_tally import Tally
 
@@ -38,9 +36,6 @@ __all__ = ["OutboxBook"]
 _HISTORY_LOW = 256
 """With fewer loaded entries than this the next chunk is read."""
 _CHUNK_MAX = 256
-_AGING_PERIOD_S = 60.0
-_LOSSES_WAIT_S = 1.0
-"""Losses that go with nothing else are written at the latest after this."""
 
 
 class OutboxBook:
@@ -51,33 +46,26 @@ class OutboxBook:
         bounds: Bounds | None = None,
         pace: LanePace | None = None,
     ) -> None:
-        self._bounds = bounds or Bounds()
+        bounds = bounds or Bounds()
         self._pace = pace or LanePace()
         self.shelf = Shelf(
             lag_s=self._pace.lag_s,
             # Room is made by whole chunks: a small outbox must not lose half of it at once.
-            chunk_max=max(1, min(_CHUNK_MAX, self._bounds.max_items // 16)),
+            chunk_max=max(1, min(_CHUNK_MAX, bounds.max_items // 16)),
             window=self._pace.window,
         )
         self._has_file = False
         self._next_id = 1
-        self._held: OrderedDict[int, Entry] = OrderedDict()
-        self._urgent, self._live, self._history = EntryQueue(), LiveLane(), EntryQueue()
-        self._parked: OrderedDict[int, Entry] = OrderedDict()
-        """History that is not on the disk yet while older history is."""
-        self._flying: dict[int, Entry] = {}
-        self._n_history_flying = 0
+        self._memory = Memory()
+        self._room = Room(bounds, self._memory, self.shelf)
         self._when_safe: dict[int, list[Callable[[], None]]] = {}
-        self._bytes = 0
         self._tally = Tally()
-        self.losses = Losses()
-        self._losses_written_s = float("-inf")
+        self._given_up = GivenUp(self._tally)
+        self.losses = self._given_up.losses
         self._credit = 0.0
         self._ticked_s: float | None = None
         self._hold_s: float | None = None
         self._history_from_s = float("-inf")
-        self._aged_s: float | None = None
-        self._memory_aged_s: float | None = None
         self._is_read_wanted = False
         self._wakeup: Callable[[], None] | None = None
         self.storage_error: str | None = None
@@ -109,19 +97,12 @@ class OutboxBook:
             accepted_s=now_s,
         )
         self._next_id += 1
-        self._held[entry.id] = entry
-        self._bytes += entry.size_bytes
+        self._memory.put(entry)
         self._tally.accept(entry.size_bytes)
-        if lane is Lane.HISTORY:
-            self._parked[entry.id] = entry
-        elif lane is Lane.LIVE:
-            self._live.put(entry)
-        else:
-            self._urgent.append(entry)
         if self._is_stored(entry):
             self.shelf.add(entry, is_urgent=lane in URGENT)
         self._make_room()
-        if entry.id not in self._held:
+        if entry.id not in self._memory.held:
             return None
         self._wake()
         return entry.id
@@ -131,8 +112,8 @@ class OutboxBook:
 
         Fewer that are on the disk, where what was acknowledged is not yet marked so there.
         """
-        budget = self._pace.window - self.shelf.n_unsettled - len(self._flying)
-        taken = self._urgent.take(min(limit, budget))
+        budget = self._pace.window - self.shelf.n_unsettled - len(self._memory.flying)
+        taken = self._memory.urgent.take(min(limit, budget))
         budget -= len(taken)
         if len(taken) < limit:
             live = self._take_live(limit - len(taken), budget)
@@ -140,8 +121,7 @@ class OutboxBook:
             budget -= len(live)
         if len(taken) < limit:
             taken += self._take_history(min(limit - len(taken), budget))
-        for entry in taken:
-            self._flying[entry.id] = entry
+        self._memory.fly(taken)
         return taken
 
     def ack(self, entry_id: int) -> None:
@@ -151,7 +131,7 @@ class OutboxBook:
             return
         self._tally.acked += 1
         if entry.lane is Lane.LIVE:
-            self._live.acked(entry)
+            self._memory.live.acked(entry)
         else:
             self.losses.delivered(entry)
         self._tell_safe(entry_id)
@@ -160,24 +140,20 @@ class OutboxBook:
         """Forget an entry that the broker will never take; an unknown id is ignored."""
         entry = self._forget(entry_id)
         if entry is not None:
-            self._tally.rejected[reason] += 1
             self._when_safe.pop(entry_id, None)
-            self.losses.note(entry, reason)
+            self._given_up.rejected(entry, reason)
 
     def release(self, entry_ids: Iterable[int]) -> None:
         """Put entries in flight back into their old places; unknown ids are ignored."""
-        back = [entry for each in set(entry_ids) if (entry := self._flying.pop(each, None))]
-        self._n_history_flying -= sum(entry.lane is Lane.HISTORY for entry in back)
-        queues: dict[Lane, list[Entry]] = {lane: [] for lane in Lane}
-        for entry in back:
-            queues[entry.lane].append(entry)
-        is_late, is_overtaken = self._live.put_back(queues[Lane.LIVE], self._flying.values())
+        memory = self._memory
+        back = memory.land(entry_ids)
+        is_late, is_overtaken = memory.live.put_back(back[Lane.LIVE], memory.flying.values())
         for entry in is_late:
             self._to_history(entry)
         for entry in is_overtaken:
             self._drop(entry, DropReason.OVERTAKEN)
-        self._urgent.give_back(each for lane in URGENT for each in queues[lane])
-        self._history.give_back(queues[Lane.HISTORY])
+        memory.urgent.give_back(each for lane in URGENT for each in back[lane])
+        memory.history.give_back(back[Lane.HISTORY])
         # Entries in flight could not be dropped; what came back can be.
         self._make_room()
         self._wake()
@@ -188,7 +164,7 @@ class OutboxBook:
 
     def is_safe(self, entry_id: int) -> bool:
         """Whether the disk or the broker has the entry, or it was given up."""
-        return entry_id not in self._held or self.shelf.is_safe(entry_id)
+        return entry_id not in self._memory.held or self.shelf.is_safe(entry_id)
 
     def when_safe(self, entry_id: int, done: Callable[[], None]) -> None:
         """Have ``done`` called once the disk or the broker has the entry."""
@@ -208,23 +184,24 @@ class OutboxBook:
 
     def snapshot(self, *, now_s: float) -> OutboxSnapshot:
         """Counters and gauges now."""
-        oldest = next((each for each in self._held.values() if each.lane is not Lane.HISTORY), None)
-        n_history = len(self._history) + len(self._parked) + self.shelf.n_stored
+        memory = self._memory
+        oldest = memory.oldest()
+        n_history = len(memory.history) + len(memory.parked) + self.shelf.n_stored
         return OutboxSnapshot(
             accepted=self._tally.accepted,
             restored=self._tally.restored,
             acked=self._tally.acked,
             rejected=dict(self._tally.rejected),
             dropped=dict(self._tally.dropped),
-            depth=self._depth(),
-            in_flight=len(self._flying),
+            depth=self._room.depth,
+            in_flight=len(memory.flying),
             history=n_history,
-            bytes=self._bytes + self.shelf.size_bytes,
+            bytes=self._room.size_bytes,
             stored_bytes=self.shelf.size_bytes,
             unsafe=self.shelf.n_unsafe,
             oldest_unacked_age_s=None if oldest is None else now_s - oldest.accepted_s,
-            room_h=self._room_h(),
-            is_over_bound=self._is_over_bound(),
+            room_h=self._room.hours(self._tally) if self._has_file else None,
+            is_over_bound=self._room.is_over(),
             storage_error=self.storage_error,
         )
 
@@ -233,9 +210,9 @@ class OutboxBook:
     @property
     def is_busy(self) -> bool:
         """Whether ``tick`` has anything to do."""
-        has_history = self.shelf.n_stored or self._parked or self._history.entries
+        has_history = self.shelf.n_stored or self._memory.parked or self._memory.history.entries
         is_writing = not self.shelf.is_idle or (self._has_file and self.losses.has_changed)
-        return bool(is_writing or has_history or self._live.has_late)
+        return bool(is_writing or has_history or self._memory.live.has_late)
 
     def tick(self, now_s: float) -> None:
         """Let time pass: history gets its share, and what has waited too long becomes history."""
@@ -247,58 +224,41 @@ class OutboxBook:
             most = max(1.0, self._pace.history_per_s / 10)
             self._credit = min(most, self._credit + passed_s * self._pace.history_per_s)
         self._tally.flow.tick(now_s)
-        for entry in self._live.take_late(now_s - self._pace.backlog_after_s):
+        for entry in self._memory.live.take_late(now_s - self._pace.backlog_after_s):
             self._to_history(entry)
         self._move_parked()
         self._drop_old(now_s)
         self._make_room()
-        has_history = self._history.entries or self._parked or self.shelf.n_stored
+        has_history = self._memory.history.entries or self._memory.parked or self.shelf.n_stored
         if self._credit >= 1 and has_history:
             self._wake()
 
     def plan(self, now_s: float, *, is_all: bool = False) -> Plan | None:
         """Say what one commit should write, and give up, now; see ``Shelf.plan``."""
-        is_aging = self.shelf.n_stored > 0 and (
-            self._aged_s is None or now_s - self._aged_s >= _AGING_PERIOD_S
-        )
-        if is_aging:
-            self._aged_s = now_s
-        over_n, over_bytes = self._excess()
+        over_n, over_bytes = self._room.excess()
         has_stored = self.shelf.n_stored > 0
         plan = self.shelf.plan(
             now_s,
-            flying=self._flying,
+            flying=self._memory.flying,
             is_read_wanted=self._is_read_wanted and not is_all,
             drop_n=over_n if has_stored else 0,
             drop_bytes=over_bytes if has_stored else 0,
-            is_aging=is_aging,
+            is_aging=self._room.is_aging(now_s),
             is_all=is_all,
         )
-        return self._with_losses(plan, now_s, is_all=is_all)
-
-    def _with_losses(self, plan: Plan | None, now_s: float, *, is_all: bool) -> Plan | None:
-        """Note what was given up in the commit that deletes it: a crash forgets both or none.
-
-        What was not on the disk is noted within a second.
-        """
-        is_due = is_all or now_s - self._losses_written_s >= _LOSSES_WAIT_S
-        is_going = plan is not None and (plan.settled or plan.deleted)
-        if not self.losses.has_changed or not (is_due or is_going):
-            return plan
-        self._losses_written_s = now_s
-        return msgspec.structs.replace(plan or Plan(), losses=self.losses.take_changed())
+        return self._given_up.noted_in(plan, now_s, is_all=is_all)
 
     def failed(self, plan: Plan) -> None:
         """Nothing of the commit of a plan is on the disk."""
         self.shelf.failed(plan)
-        self.losses.give_back([device for device, _ in plan.losses])
+        self._given_up.failed(plan)
 
     def written(self, plan: Plan, sizes_bytes: list[int]) -> None:
         """The commit of a plan is on the disk."""
         for entry_id in self.shelf.written(plan, sizes_bytes):
             self._tell_safe(entry_id)
-            if entry_id in self._parked and self.shelf.evict(entry_id):
-                self._let_go(self._parked.pop(entry_id))
+            if entry_id in self._memory.parked and self.shelf.evict(entry_id):
+                self._memory.let_go(self._memory.parked.pop(entry_id))
         self._make_room()
         # Entries that waited for their predecessors to be marked may go now.
         self._wake()
@@ -308,38 +268,29 @@ class OutboxBook:
     ) -> None:
         """A chunk on the disk is given up, for its age or for room."""
         self.shelf.dropped(number, n, size_bytes)
-        # There may be more of that kind than one commit should delete.
-        self._aged_s = None
-        reason = DropReason.TOO_OLD if is_old else DropReason.SUPERSEDED
-        self._tally.dropped[reason] += n
-        for each in fixes:
-            self.losses.add(each, reason)
+        self._room.age_again()
+        self._given_up.deleted(n, fixes, is_old=is_old)
 
     def loaded(self, entries: list[Entry]) -> None:
         """History has come back from the disk."""
         self._is_read_wanted = False
         for entry in entries:
-            self._hold(entry)
-        self._history.give_back(entries)
+            self._memory.hold(entry)
+        self._memory.history.give_back(entries)
         self._wake()
 
     def damaged(self, number: int, n_lost: int, size_bytes: int) -> None:
         """A chunk on the disk cannot be read."""
         self.shelf.damaged(number, n_lost, size_bytes)
-        self._tally.dropped[DropReason.DAMAGED] += n_lost
+        self._given_up.damaged(n_lost)
 
     def restored(self, entries: list[Entry]) -> None:
         """Urgent entries of an earlier life; before anything is put."""
         for entry in entries:
-            self._hold(entry)
-        self._urgent.give_back(entries)
+            self._memory.hold(entry)
+        self._memory.urgent.give_back(entries)
 
     # --- inside -----------------------------------------------------------------------------------
-
-    def _queue_of(self, entry: Entry) -> EntryQueue:
-        if entry.lane is Lane.LIVE:
-            return self._live
-        return self._history if entry.lane is Lane.HISTORY else self._urgent
 
     def _is_stored(self, entry: Entry) -> bool:
         if not self._has_file or entry.qos == 0 or entry.lane is Lane.STATE:
@@ -353,144 +304,85 @@ class OutboxBook:
         wait for a slow disk. The newest of a key keeps its place, and nothing of its key is behind.
         """
         if budget >= limit:
-            return self._live.take(limit)
+            return self._memory.live.take(limit)
         taken: list[Entry] = []
-        for entry in list(self._live.entries.values()):
+        for entry in list(self._memory.live.entries.values()):
             if len(taken) >= limit:
                 break
             if not self.shelf.is_stored(entry.id) or budget > 0:
                 budget -= self.shelf.is_stored(entry.id)
                 taken.append(entry)
-            elif entry.late_topic is not None and self._live.is_superseded(entry):
-                self._live.remove(entry.id)
+            elif entry.late_topic is not None and self._memory.live.is_superseded(entry):
+                self._memory.live.remove(entry.id)
                 self._to_history(entry)
         for entry in taken:
-            self._live.remove(entry.id)
+            self._memory.live.remove(entry.id)
         return taken
 
     def _take_history(self, limit: int) -> list[Entry]:
         # Live entries find half of the window free at any moment.
-        window = min(self._pace.window, limit + len(self._flying))
-        n = min(limit, int(self._credit), max(1, window // 2) - self._n_history_flying)
-        if n > len(self._history) and self._parked and not self.shelf.n_stored:
+        window = min(self._pace.window, limit + len(self._memory.flying))
+        n = min(limit, int(self._credit), max(1, window // 2) - self._memory.n_history_flying)
+        if n > len(self._memory.history) and self._memory.parked and not self.shelf.n_stored:
             # Nothing older is on the disk: it need not go there first.
-            fresh = [self._parked.popitem(last=False)[1] for _ in range(min(n, len(self._parked)))]
-            self._history.give_back(fresh)
-        taken = self._history.take(max(0, n))
+            fresh = [
+                self._memory.parked.popitem(last=False)[1]
+                for _ in range(min(n, len(self._memory.parked)))
+            ]
+            self._memory.history.give_back(fresh)
+        taken = self._memory.history.take(max(0, n))
         self._credit -= len(taken)
-        self._n_history_flying += len(taken)
-        if len(self._history) < _HISTORY_LOW and self.shelf.n_stored:
+        if len(self._memory.history) < _HISTORY_LOW and self.shelf.n_stored:
             self._is_read_wanted = True
         return taken
 
     def _to_history(self, entry: Entry) -> None:
         """Move an entry that waits in no queue any more."""
         if self.shelf.evict(entry.id):
-            self._let_go(entry)
+            self._memory.let_go(entry)
             return
-        self._let_go(entry)
+        self._memory.let_go(entry)
         moved = late(entry)
-        self._hold(moved)
+        self._memory.hold(moved)
         if self.shelf.is_safe(entry.id):
-            self._history.give_back((moved,))
+            self._memory.history.give_back((moved,))
         else:
-            self._parked[entry.id] = moved
+            self._memory.parked[entry.id] = moved
 
     def _move_parked(self) -> None:
-        if not self._parked:
+        if not self._memory.parked:
             return
-        for entry in list(islice(self._parked.values(), _HISTORY_LOW)):
+        for entry in list(islice(self._memory.parked.values(), _HISTORY_LOW)):
             if self.shelf.evict(entry.id):
-                self._let_go(self._parked.pop(entry.id))
+                self._memory.let_go(self._memory.parked.pop(entry.id))
 
     def _drop_old(self, now_s: float) -> None:
-        if self._memory_aged_s is not None and now_s - self._memory_aged_s < _AGING_PERIOD_S:
-            return
-        self._memory_aged_s = now_s
-        before_s = now_s - self._bounds.max_age_s
-        for entry in list(takewhile(lambda each: each.accepted_s < before_s, self._held.values())):
-            if entry.lane not in URGENT and entry.id not in self._flying:
+        before_s = self._room.too_old_s(now_s)
+        if before_s is not None:
+            for entry in self._memory.too_old(before_s):
                 self._drop(entry, DropReason.TOO_OLD)
 
-    def _depth(self) -> int:
-        return len(self._held) + self.shelf.n_stored
-
-    def _excess(self) -> tuple[int, int]:
-        over_bytes = self._bytes + self.shelf.size_bytes - self._bounds.max_bytes
-        return max(0, self._depth() - self._bounds.max_items), max(0, over_bytes)
-
-    def _is_over_bound(self) -> bool:
-        return self._excess() != (0, 0)
-
-    def _is_memory_over(self) -> bool:
-        bounds = self._bounds
-        if len(self._held) > bounds.memory_items or self._bytes > bounds.memory_bytes:
-            return True
-        # What is on the disk only is older, and goes first, with the next commit.
-        is_on_disk = self.shelf.n_stored > 0 and not self._history.entries
-        can_wait = is_on_disk and self.storage_error is None
-        return not can_wait and self._is_over_bound()
-
     def _make_room(self) -> None:
-        while self._is_memory_over() and self._drop_one():
-            pass
-
-    def _drop_one(self) -> bool:
-        reason = DropReason.SUPERSEDED
-        entry = self._history.oldest() or next(iter(self._parked.values()), None)
-        if entry is None and (entry_id := self._live.oldest_superseded()) is not None:
-            entry = self._held[entry_id]
-        if entry is None and (entry := self._live.oldest()) is not None:
-            reason = DropReason.FULL
-        if entry is None and (entry_id := self._urgent.oldest_superseded()) is not None:
-            entry = self._held[entry_id]
-        if entry is None:
-            return False
-        self._drop(entry, reason)
-        return True
+        while self._room.is_memory_over(is_disk_well=self.storage_error is None):
+            found = self._memory.first_to_go()
+            if found is None:
+                return
+            self._drop(*found)
 
     def _drop(self, entry: Entry, reason: DropReason) -> None:
         self._forget(entry.id)
-        self._tally.dropped[reason] += 1
-        self.losses.note(entry, reason)
+        self._given_up.dropped(entry, reason)
         self._when_safe.pop(entry.id, None)
 
-    def _hold(self, entry: Entry) -> None:
-        self._held[entry.id] = entry
-        self._bytes += entry.size_bytes
-
-    def _let_go(self, entry: Entry) -> None:
-        """Forget it in memory only."""
-        del self._held[entry.id]
-        self._bytes -= entry.size_bytes
-
     def _forget(self, entry_id: int) -> Entry | None:
-        entry = self._held.pop(entry_id, None)
-        if entry is None:
-            return None
-        self._bytes -= entry.size_bytes
-        if self._flying.pop(entry_id, None) is None:
-            self._parked.pop(entry_id, None)
-            self._queue_of(entry).remove(entry_id)
-        elif entry.lane is Lane.HISTORY:
-            self._n_history_flying -= 1
-        self.shelf.forget(entry_id)
+        entry = self._memory.forget(entry_id)
+        if entry is not None:
+            self.shelf.forget(entry_id)
         return entry
 
     def _tell_safe(self, entry_id: int) -> None:
         for done in self._when_safe.pop(entry_id, ()):
             done()
-
-    def _room_h(self) -> float | None:
-        if not self._has_file:
-            return None
-        shelf = self.shelf
-        return self._tally.room_h(
-            self._bounds,
-            depth=self._depth(),
-            used_bytes=self._bytes + shelf.size_bytes,
-            stored_item_bytes=shelf.bytes_written / shelf.n_written if shelf.n_written else None,
-        )
 
     def _wake(self) -> None:
         if self._wakeup is not None:

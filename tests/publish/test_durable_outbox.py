@@ -137,7 +137,9 @@ async def test_an_outage_takes_no_memory_and_is_made_good(tmp_path):
         for number in range(100):
             put_fix(outbox, f"d{number % 10}", turn * 10 + number // 10)
         await asyncio.sleep(0.005)
-    await until(lambda: len(outbox._book._held) <= 10, "all but the newest are on the disk only")
+    await until(
+        lambda: len(outbox._book._memory.held) <= 10, "all but the newest are on the disk only"
+    )
     assert held(outbox).depth == 4000
     got = await drained(outbox)
     live = [each for each in got if each.lane is Lane.LIVE]

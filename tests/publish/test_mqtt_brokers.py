@@ -113,7 +113,7 @@ async def test_mosquitto_killed_under_load_gets_again_what_it_did_not_acknowledg
     broker.kill()
     # What it acknowledged before it died may still be on its way to us.
     await until(lambda: not subject.publisher.snapshot().is_connected)
-    unacked = {entry.topic for entry in subject.outbox._held.values()}
+    unacked = {entry.topic for entry in subject.outbox._memory.held.values()}
     assert unacked
     assert subject.outbox.snapshot(now_s=0).in_flight == 0
     await broker.start()

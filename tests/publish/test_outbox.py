@@ -145,7 +145,7 @@ def test_the_superseded_index_does_not_grow_while_all_is_sent():
         put(outbox, key="a")
         for entry in outbox.take(10):
             outbox.ack(entry.id)
-    assert len(outbox._live._superseded) <= 2
+    assert len(outbox._memory.live._superseded) <= 2
 
 
 MAX_ITEMS = 8
@@ -255,9 +255,9 @@ def test_an_outage_leaves_nothing_behind_in_memory():
     for number in range(2000):
         put(outbox, key="a", late_topic="late", now_s=number / 10)
         outbox.tick(number / 10)
-    assert len(outbox._live._superseded) <= 30
-    assert len(outbox._live._late) <= 30
-    assert len(outbox._held) <= 100
+    assert len(outbox._memory.live._superseded) <= 30
+    assert len(outbox._memory.live._late) <= 30
+    assert len(outbox._memory.held) <= 100
 
 
 def test_room_is_told_in_hours_at_the_rate_of_the_last_minutes():

@@ -335,7 +335,7 @@ class TightDrill(Drill):
     @invariant()
     def the_bound_holds_but_for_what_is_never_dropped(self):
         seen = self.book.snapshot(now_s=self.now_s)
-        kept = sum(each.lane is not Lane.LIVE for each in self.book._held.values())
+        kept = sum(each.lane is not Lane.LIVE for each in self.book._memory.held.values())
         assert seen.depth <= 12 + kept + len(self.flying) + self.book.shelf.n_stored
 
 
