@@ -27,6 +27,10 @@ _UNTRUSTED_FUTURE_NS = DAY_NS
 """Without a time that is known to be right only a wrong day can be told from a right one."""
 _AGREEMENT_NS = 2 * SECOND_NS
 """Receivers tell their epoch when it is over, by up to a second or two of network and parsing."""
+_EARLY_NS = SECOND_NS
+"""So far ahead of a time a receiver still stands by it: the time itself may be as late as they."""
+_AGREED = 2
+"""Fewer receivers than this are a witness that may be wrong."""
 _STEP_NS = SECOND_NS
 """No clock that is disciplined, or only drifts, changes by so much between two looks."""
 _DRIFT = 200e-6
@@ -199,7 +203,9 @@ class TrustedTime:
         assert anchor_ns is not None  # noqa: S101 - asked by the caller
         is_near = abs(host_ns - anchor_ns) <= _AGREEMENT_NS + self._drift_ns(now)
         n_for_host, n_for_us = _n_near(claims_ns, host_ns), _n_near(claims_ns, anchor_ns)
-        if is_near or n_for_host > n_for_us:
+        # Of several small steps each is near to the one before: receivers that agree stop them.
+        is_walking = n_for_us >= _AGREED and n_for_us > n_for_host
+        if (is_near and not is_walking) or n_for_host > n_for_us:
             self._trust(host_ns, "host", now)
             return
         if n_for_us:
@@ -250,8 +256,9 @@ def _ns(seconds: float) -> int:
 
 
 def _n_near(claims_ns: list[int], offset_ns: int) -> int:
+    """Count the receivers that stand by a time: they tell theirs late, and hardly early."""
     low = bisect_right(claims_ns, offset_ns - _AGREEMENT_NS - 1)
-    return bisect_right(claims_ns, offset_ns + _AGREEMENT_NS) - low
+    return bisect_right(claims_ns, offset_ns + _EARLY_NS) - low
 
 
 def _agreed(claims_ns: list[int]) -> int | None:
@@ -271,7 +278,7 @@ def _agreed(claims_ns: list[int]) -> int | None:
             best, has_rival = (n, claim_ns), False
         elif n == best[0] and claim_ns - best[1] > _AGREEMENT_NS:
             has_rival = True
-    if best is None or best[0] < 2 or has_rival:
+    if best is None or best[0] < _AGREED or has_rival:
         return None
     return best[1]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bdgw.hub import DomainEvent, FixQuarantined, Hub
@@ -166,6 +166,10 @@ def test_no_receiver_drags_the_time_along(errors_s: list[float]):
         max_size=60,
     )
 )
+@example([(1.0, "step", -2.00001, 0)])
+@example([(1.0, "step", 1.0, 0), (1.0, "step", 3.0, 0)])
+@example([(1.0, "step", 2.0, 0), (1.0, "step", -2.25, 0)])
+@example([(19.0, "step", -2.00390625, 0), (1.0, "", 0.0, 0)])
 def test_with_good_receivers_the_time_is_right_whatever_the_host_does(steps):
     """The law behind it all: two good receivers, one bad one, and a host that does anything."""
     host = Host()
