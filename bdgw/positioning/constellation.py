@@ -14,7 +14,7 @@ import numpy as np
 from bdgw.positioning.ephemeris import EphemerisStore, GlonassOrbit, KeplerOrbit, Orbit
 from bdgw.positioning.glonass import GlonassTable
 from bdgw.positioning.orbit import KeplerTable
-from bdgw.positioning.satellite import N_SYSTEM_SATELLITES, SYSTEMS
+from bdgw.positioning.satellite import N_SIGNALS, N_SYSTEM_SATELLITES, SYSTEMS
 from bdgw.positioning.sky_piece import FAR_M, SkyPiece
 from bdgw.rtcm.lock import FloatArray
 from bdgw.rtcm.observation import SPEED_OF_LIGHT_M_S, BoolArray, IntArray
@@ -68,6 +68,9 @@ class Constellation:
         self._row_of = np.zeros(_N_SATELLITES, dtype=np.int64)
         self.group_delay_s = np.full((_N_SATELLITES, 2), np.nan)
         """Group delays as broadcast, by satellite."""
+        self.delay_cell = np.zeros(0, dtype=np.int64)
+        """Satellites and signals, as cells and sorted, that a modern set gives the delay of."""
+        self.delay_of_cell_s = np.zeros(0)
         self.accuracy_m = np.full(_N_SATELLITES, np.nan)
         """What the sets claim of themselves, by satellite."""
         self.is_fnav = np.zeros(_N_SATELLITES, dtype=np.bool_)
@@ -117,6 +120,13 @@ class Constellation:
             self.group_delay_s[orbit.satellite, : len(orbit.tgd_s)] = orbit.tgd_s
             self.accuracy_m[orbit.satellite] = orbit.accuracy_m
             self.is_fnav[orbit.satellite] = orbit.is_fnav
+        delays = sorted(
+            (N_SIGNALS * orbit.satellite + signal, delay_s)
+            for orbit in kepler
+            for signal, delay_s in orbit.signal_delays_s
+        )
+        self.delay_cell = np.array([cell for cell, _ in delays], dtype=np.int64)
+        self.delay_of_cell_s = np.array([delay_s for _, delay_s in delays])
 
     def states(
         self, t_gpst_ns: IntArray, satellite: IntArray, pseudorange_m: FloatArray

@@ -1,7 +1,8 @@
 """Group delays of signals against the broadcast clock.
 
-What is given is subtracted from a pseudorange. Signals whose delay is not broadcast in the sets
-that are read (L5, B1C, B2a, B2b, E6) are NaN: they are not used in a single point.
+What is given is subtracted from a pseudorange. Signals whose delay is not broadcast in the set that
+serves the satellite (L5, B1C and B2a with a legacy one, B1I with a modern one, B2b and E6 with any)
+are NaN: they are not used in a single point.
 
 Sources: IS-GPS-200, clause 20.3.3.3.3.2 (L1: TGD, L2: (f1/f2)^2 TGD); IS-QZSS-PNT-004, clause
 5.8.2; Galileo OS SIS ICD 2.0, clause 5.1.5 (I/NAV clock is of E1/E5b, F/NAV of E1/E5a);
@@ -19,6 +20,7 @@ from bdgw.positioning.satellite import (
     GALILEO,
     GLONASS,
     GPS,
+    N_SIGNALS,
     N_SYSTEM_SATELLITES,
     QZSS,
     band_of,
@@ -56,6 +58,11 @@ def group_delay_m(
     _put(delay_s, is_bds & (band == 2), first_s)
     _put(delay_s, is_bds & (band == 6), np.zeros_like(first_s))
     _put(delay_s, is_bds & (band == 7) & (number <= _BDS_TWO_LAST), second_s)
+    known = constellation.delay_cell
+    if len(known):
+        cell = N_SIGNALS * satellite + signal
+        at = np.minimum(np.searchsorted(known, cell), len(known) - 1)
+        _put(delay_s, known[at] == cell, constellation.delay_of_cell_s[at])
     return delay_s * SPEED_OF_LIGHT_M_S
 
 

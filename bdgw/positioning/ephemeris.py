@@ -38,6 +38,10 @@ class KeplerOrbit(msgspec.Struct, frozen=True, kw_only=True):
     week in the system's own scale, which the node is counted from. ``tgd_s`` are the group delays
     as broadcast: (TGD,) of GPS and QZSS, (BGD E5a/E1, BGD E5b/E1), (TGD1 of B1I, TGD2 of B2I).
     ``issue`` is IODE, IODnav or AODE. ``accuracy_m`` is NaN where unknown.
+
+    ``message`` is CNAV, CNV1 or CNV2, as RINEX 4.00 names the modern messages, and empty for the
+    legacy ones. A modern set gives no ``tgd_s`` but, by signal, what its range is less: so the
+    delays of one message are never used with the clock of another.
     """
 
     satellite: int
@@ -67,6 +71,10 @@ class KeplerOrbit(msgspec.Struct, frozen=True, kw_only=True):
     cic_rad: float
     cis_rad: float
     tgd_s: tuple[float, ...] = ()
+    message: str = ""
+    a_dot_m_s: float = 0.0
+    delta_n_dot_rad_s2: float = 0.0
+    signal_delays_s: tuple[tuple[int, float], ...] = ()
 
 
 class GlonassOrbit(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,8 +112,10 @@ class EphemerisStore:
         if any(_is_same(orbit, one) for one in kept):
             return
         kept.append(orbit)
-        if len(kept) > _KEPT * (2 if orbit.satellite // N_SYSTEM_SATELLITES == GALILEO else 1):
-            kept.remove(min(kept, key=lambda one: one.toe_gpst_ns))
+        # Each message has room of its own, so that none drives out the sets of another.
+        alike = [one for one in kept if _message_of(one) == _message_of(orbit)]
+        if len(alike) > _KEPT * (2 if orbit.satellite // N_SYSTEM_SATELLITES == GALILEO else 1):
+            kept.remove(min(alike, key=lambda one: one.toe_gpst_ns))
         self.version += 1
 
     def extend(self, orbits: Iterable[Orbit]) -> None:
@@ -121,7 +131,8 @@ class EphemerisStore:
         """Give the set for an instant: healthy, young enough, nearest; None where none is.
 
         The satellite is not used where its newest set by that time says that it is unhealthy. Of
-        two sets with one reference time the later received counts; I/NAV goes before F/NAV.
+        two sets with one reference time the later received counts; I/NAV goes before F/NAV, and a
+        legacy message before a modern one (CNAV, B-CNAV), however old it is within its limit.
         """
         system = satellite // N_SYSTEM_SATELLITES
         limit_s, ahead_s = MAX_AGE_S.get(system, 0.0), _MAX_AHEAD_S.get(system, 0.0)
@@ -130,9 +141,9 @@ class EphemerisStore:
         for orbit in self._by_satellite.get(satellite, ()):
             since_s = (t_gpst_ns - orbit.toe_gpst_ns) / _S_NS
             age_s = abs(since_s)
-            is_fnav = isinstance(orbit, KeplerOrbit) and orbit.is_fnav
-            if -ahead_s <= since_s <= limit_s and (is_fnav, age_s) <= best_rank:
-                best, best_rank = orbit, (is_fnav, age_s)
+            is_second = isinstance(orbit, KeplerOrbit) and (orbit.is_fnav or orbit.message != "")
+            if -ahead_s <= since_s <= limit_s and (is_second, age_s) <= best_rank:
+                best, best_rank = orbit, (is_second, age_s)
         return best if best is not None and best.is_healthy else None
 
     def channels(self) -> dict[int, int]:
@@ -148,6 +159,10 @@ class EphemerisStore:
         """Give the latest reference time of all sets."""
         times = [o.toe_gpst_ns for orbits in self._by_satellite.values() for o in orbits]
         return max(times, default=None)
+
+
+def _message_of(orbit: Orbit) -> str:
+    return orbit.message if isinstance(orbit, KeplerOrbit) else ""
 
 
 def _is_same(one: Orbit, other: Orbit) -> bool:

@@ -5,6 +5,8 @@ Vectorised over satellites: ``KeplerTable`` holds the sets as columns.
 Sources: IS-GPS-200, clause 20.3.3.4.3 and table 20-IV (the steps below are in its order);
 Galileo OS SIS ICD 2.0, clause 5.1.1; BDS-SIS-ICD-B1I-3.0, clause 5.2.4.12 and its table 5-11 (the
 turn by -5 degrees of the geostationary satellites); relativity: IS-GPS-200, clause 20.3.3.3.3.1.
+The rates of semi-major axis and mean motion that modern messages have: IS-GPS-200, clause
+30.3.3.1.3; BDS-SIS-ICD-B1C-1.0 and BDS-SIS-ICD-B2a-1.0, clause 7.7.
 """
 
 from __future__ import annotations
@@ -78,6 +80,9 @@ class KeplerTable:
         self._node_rate = np.where(is_geo, omega_dot, omega_dot - turn)
         self._relativity = -2.0 * np.sqrt(mu * self._a) * self._e / SPEED_OF_LIGHT_M_S**2
         self._semi = np.sqrt(1.0 - self._e**2)
+        self._a_dot = np.array([o.a_dot_m_s for o in orbits], dtype=np.float64)
+        self._half_n_dot = np.array([o.delta_n_dot_rad_s2 / 2.0 for o in orbits], dtype=np.float64)
+        self._has_rates = bool(self._a_dot.any() or self._half_n_dot.any())
         self._is_geo = is_geo
         self._turn = turn
 
@@ -100,7 +105,12 @@ class KeplerTable:
         """
         tk = (t_gpst_ns - self._toe_ns[row]) * 1e-9 - minus_s
         e, semi, turn = self._e[row], self._semi[row], self._turn[row]
-        mean = self._m0[row] + self._n[row] * tk
+        a, motion = self._a[row], self._n[row]
+        mean = self._m0[row] + motion * tk
+        if self._has_rates:
+            n_gained = self._half_n_dot[row] * tk
+            mean, motion = mean + n_gained * tk, motion + 2.0 * n_gained
+            a = a + self._a_dot[row] * tk
         anomaly = mean + e * np.sin(mean)
         for _ in range(_ITERATIONS):
             step = (anomaly - e * np.sin(anomaly) - mean) / (1.0 - e * np.cos(anomaly))
@@ -109,19 +119,19 @@ class KeplerTable:
                 break
         sin_e, cos_e = np.sin(anomaly), np.cos(anomaly)
         one_less = 1.0 - e * cos_e
-        anomaly_rate = self._n[row] / one_less
+        anomaly_rate = motion / one_less
         argument = np.arctan2(semi * sin_e, cos_e - e) + self._omega[row]
         argument_rate = semi * anomaly_rate / one_less
         sin_2, cos_2 = np.sin(2.0 * argument), np.cos(2.0 * argument)
         cus, cuc, crs, crc = self._cus[row], self._cuc[row], self._crs[row], self._crc[row]
         cis, cic, idot = self._cis[row], self._cic[row], self._idot[row]
         u = argument + cus * sin_2 + cuc * cos_2
-        r = self._a[row] * one_less + crs * sin_2 + crc * cos_2
+        r = a * one_less + crs * sin_2 + crc * cos_2
         i = self._i0[row] + cis * sin_2 + cic * cos_2 + idot * tk
         u_rate = argument_rate * (1.0 + 2.0 * (cus * cos_2 - cuc * sin_2))
-        r_rate = self._a[row] * e * sin_e * anomaly_rate + 2.0 * argument_rate * (
-            crs * cos_2 - crc * sin_2
-        )
+        r_rate = a * e * sin_e * anomaly_rate + 2.0 * argument_rate * (crs * cos_2 - crc * sin_2)
+        if self._has_rates:
+            r_rate = r_rate + self._a_dot[row] * one_less
         i_rate = idot + 2.0 * argument_rate * (cis * cos_2 - cic * sin_2)
         node_rate = self._node_rate[row]
         node = self._node[row] + node_rate * tk
