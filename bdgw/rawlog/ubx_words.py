@@ -10,8 +10,11 @@ import struct
 from typing import NamedTuple
 
 from bdgw.positioning.satellite import satellite_id
+from bdgw.rawlog.beidou_cnav1 import BeidouCnav1Reader
+from bdgw.rawlog.beidou_cnav2 import BeidouCnav2Reader
 from bdgw.rawlog.beidou_d1 import BeidouReader
 from bdgw.rawlog.beidou_d2 import BeidouGeoReader
+from bdgw.rawlog.checked import Checked
 from bdgw.rawlog.event import IonosphereSeen, OrbitSeen
 from bdgw.rawlog.galileo_inav import GalileoReader
 from bdgw.rawlog.glonass_string import GlonassReader
@@ -25,6 +28,8 @@ _HEAD_BYTES = 8
 _CHANNEL_OFFSET = 7
 _D1, _D2, _INAV = (0, 2, 4), (1, 3, 10), (1, 5)
 """Signals that carry a message: D1 and D2 come on B1I, B2I and B3I, I/NAV on E1-B and E5b-I."""
+_B_CNAV1, _B_CNAV2 = 6, 8
+"""The data components of B1C and B2a; the pilots, 5 and 7, carry none."""
 
 
 class Broadcast(NamedTuple):
@@ -45,8 +50,16 @@ class WordReader:
 
     def __init__(self) -> None:
         self._lnav, self._strings, self._inav = LnavReader(), GlonassReader(), GalileoReader()
+        self._checked = Checked()
+        self._cnav1 = BeidouCnav1Reader(self._checked)
+        self._cnav2 = BeidouCnav2Reader(self._checked)
         self._d1 = {signal: BeidouReader() for signal in _D1}
         self._d2 = {signal: BeidouGeoReader() for signal in _D2}
+
+    @property
+    def n_bad_checksum(self) -> int:
+        """Count the modern messages that were passed over for their checksum."""
+        return self._checked.n_failed
 
     def read(self, payload: bytes, near_gpst_ns: int) -> Broadcast | None:
         """Take a message; None where nothing of it is used."""
@@ -81,6 +94,10 @@ class WordReader:
             return self._d1[signal].read(satellite, words, near_gpst_ns)
         if letter == "C" and signal in self._d2:
             return self._d2[signal].read(satellite, words, near_gpst_ns)
+        if letter == "C" and signal == _B_CNAV1:
+            return self._cnav1.read(satellite, words, near_gpst_ns)
+        if letter == "C" and signal == _B_CNAV2:
+            return self._cnav2.read(satellite, words, near_gpst_ns)
         if letter == "E" and signal in _INAV:
             return self._inav.read(satellite, signal, words, near_gpst_ns)
         return None

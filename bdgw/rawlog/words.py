@@ -26,6 +26,10 @@ class Bits:
     def __init__(self, value: int, n_bits: int) -> None:
         self._value, self._n = value, n_bits
 
+    def part(self, at: int, n: int) -> Bits:
+        """Cut out a stretch."""
+        return Bits(self.u(at, n), n)
+
     def u(self, at: int, n: int) -> int:
         """Read an unsigned field."""
         return self._value >> (self._n - at - n) & ((1 << n) - 1)
