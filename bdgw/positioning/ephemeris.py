@@ -161,8 +161,8 @@ class EphemerisStore:
         return max(times, default=None)
 
 
-def _message_of(orbit: Orbit) -> str:
-    return orbit.message if isinstance(orbit, KeplerOrbit) else ""
+def _message_of(orbit: Orbit) -> tuple[str, bool]:
+    return (orbit.message, orbit.is_fnav) if isinstance(orbit, KeplerOrbit) else ("", False)
 
 
 def _is_same(one: Orbit, other: Orbit) -> bool:

@@ -34,7 +34,7 @@ class GalileoReader:
         self._parts: dict[tuple[int, int], dict[int, Bits]] = {}
 
     def read(
-        self, satellite: int, signal: int, words: Sequence[int], near_gpst_ns: int
+        self, satellite: int, words: Sequence[int], near_gpst_ns: int, *, signal: int
     ) -> Page | None:
         """Take a page; each signal has a message of its own."""
         word = _word_of(words)

@@ -85,6 +85,11 @@ class RawIntake:
         """About when it is, by what came."""
         return self._near
 
+    @property
+    def n_bad_checksum(self) -> int:
+        """Count the words of modern messages that were passed over for their checksum."""
+        return self._words.n_bad_checksum
+
     def receive(self, data: bytes, *, now: float) -> None:
         """Take bytes; ``b""`` says that the stream has ended."""
         self._splitter.receive(data, now=now)

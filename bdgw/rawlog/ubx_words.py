@@ -7,6 +7,8 @@ the integration manual UBX-18010802, clause 3.13.1 (where the bits of each signa
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from bdgw.positioning.satellite import satellite_id
@@ -15,7 +17,9 @@ from bdgw.rawlog.beidou_cnav2 import BeidouCnav2Reader
 from bdgw.rawlog.beidou_d1 import BeidouReader
 from bdgw.rawlog.beidou_d2 import BeidouGeoReader
 from bdgw.rawlog.checked import Checked
+from bdgw.rawlog.cnav import CnavReader
 from bdgw.rawlog.event import IonosphereSeen, OrbitSeen
+from bdgw.rawlog.galileo_fnav import GalileoFnavReader
 from bdgw.rawlog.galileo_inav import GalileoReader
 from bdgw.rawlog.glonass_string import GlonassReader
 from bdgw.rawlog.lnav import LnavReader
@@ -30,6 +34,10 @@ _D1, _D2, _INAV = (0, 2, 4), (1, 3, 10), (1, 5)
 """Signals that carry a message: D1 and D2 come on B1I, B2I and B3I, I/NAV on E1-B and E5b-I."""
 _B_CNAV1, _B_CNAV2 = 6, 8
 """The data components of B1C and B2a; the pilots, 5 and 7, carry none."""
+_CNAV, _FNAV = (4, 6), 3
+"""L2 CM and L5 I, each with messages of its own; E5a-I."""
+
+_Read = Callable[[int, Sequence[int], int], Page | None]
 
 
 class Broadcast(NamedTuple):
@@ -49,12 +57,19 @@ class WordReader:
     """Collects the pages of each satellite; nothing is raised, whatever the payload is."""
 
     def __init__(self) -> None:
-        self._lnav, self._strings, self._inav = LnavReader(), GlonassReader(), GalileoReader()
-        self._checked = Checked()
-        self._cnav1 = BeidouCnav1Reader(self._checked)
-        self._cnav2 = BeidouCnav2Reader(self._checked)
-        self._d1 = {signal: BeidouReader() for signal in _D1}
-        self._d2 = {signal: BeidouGeoReader() for signal in _D2}
+        self._strings, self._checked = GlonassReader(), Checked()
+        lnav, inav = LnavReader(), GalileoReader()
+        self._readers: dict[tuple[str, int], _Read] = {
+            ("G", 0): partial(lnav.read, is_qzss=False),
+            ("J", 0): partial(lnav.read, is_qzss=True),
+            ("C", _B_CNAV1): BeidouCnav1Reader(self._checked).read,
+            ("C", _B_CNAV2): BeidouCnav2Reader(self._checked).read,
+            ("E", _FNAV): GalileoFnavReader(self._checked).read,
+        }
+        self._readers |= {("G", signal): CnavReader(self._checked).read for signal in _CNAV}
+        self._readers |= {("C", signal): BeidouReader().read for signal in _D1}
+        self._readers |= {("C", signal): BeidouGeoReader().read for signal in _D2}
+        self._readers |= {("E", signal): partial(inav.read, signal=signal) for signal in _INAV}
 
     @property
     def n_bad_checksum(self) -> int:
@@ -75,7 +90,8 @@ class WordReader:
             fcn = channel - _CHANNEL_OFFSET
             page: Page | None = self._strings.read(satellite, fcn, words, near_gpst_ns)
         else:
-            page = self._page(letter, satellite, signal, words, near_gpst_ns)
+            reader = self._readers.get((letter, signal))
+            page = None if reader is None else reader(satellite, words, near_gpst_ns)
         if page is None:
             return None
         events: list[OrbitSeen | IonosphereSeen] = []
@@ -84,23 +100,6 @@ class WordReader:
         if page.ionosphere is not None:
             events.append(IonosphereSeen(letter, page.ionosphere))
         return Broadcast(satellite, signal, page.number, tuple(events))
-
-    def _page(
-        self, letter: str, satellite: int, signal: int, words: tuple[int, ...], near_gpst_ns: int
-    ) -> Page | None:
-        if letter in "GJ" and signal == 0:
-            return self._lnav.read(satellite, words, near_gpst_ns, is_qzss=letter == "J")
-        if letter == "C" and signal in self._d1:
-            return self._d1[signal].read(satellite, words, near_gpst_ns)
-        if letter == "C" and signal in self._d2:
-            return self._d2[signal].read(satellite, words, near_gpst_ns)
-        if letter == "C" and signal == _B_CNAV1:
-            return self._cnav1.read(satellite, words, near_gpst_ns)
-        if letter == "C" and signal == _B_CNAV2:
-            return self._cnav2.read(satellite, words, near_gpst_ns)
-        if letter == "E" and signal in _INAV:
-            return self._inav.read(satellite, signal, words, near_gpst_ns)
-        return None
 
 
 def glonass_channel(payload: bytes) -> tuple[str, int] | None:

@@ -57,7 +57,7 @@ def b_cnav1(eph: KeplerEphemeris, terms: ModernTerms, gpst_ns: int) -> list[byte
     three.unsigned(terms.flags, 3)
     three.unsigned(15, 4)
     three.unsigned(0, 225)
-    return [_sent(eph, B_CNAV1_SIGNAL, _sealed(out, n)) for out, n in ((two, 19), (three, 9))]
+    return [_sent(eph, B_CNAV1_SIGNAL, sealed(out, n)) for out, n in ((two, 19), (three, 9))]
 
 
 def b_cnav2(eph: KeplerEphemeris, terms: ModernTerms, gpst_ns: int) -> list[bytes]:
@@ -88,7 +88,7 @@ def b_cnav2(eph: KeplerEphemeris, terms: ModernTerms, gpst_ns: int) -> list[byte
     thirty.unsigned(0, 74)
     thirty.signed(round(terms.tgd_b1cp_s / DELAY_STEP_S), 12)
     thirty.unsigned(0, 33)
-    return [_sent(eph, B_CNAV2_SIGNAL, _sealed(out, 9)) for out in outs]
+    return [_sent(eph, B_CNAV2_SIGNAL, sealed(out, 9)) for out in outs]
 
 
 def _ephemeris_one(out: BitWriter, eph: KeplerEphemeris, terms: ModernTerms) -> None:
@@ -96,19 +96,31 @@ def _ephemeris_one(out: BitWriter, eph: KeplerEphemeris, terms: ModernTerms) -> 
     reference_m = MEDIUM_M if is_medium else GEOSYNCHRONOUS_M
     out.unsigned(eph.toe_s // 300, 11)
     out.unsigned(0b11 if is_medium else 0b10, 2)
+    shape_fields(out, eph, reference_m, terms.a_dot_m_s, terms.delta_n_dot)
+
+
+def _ephemeris_two(out: BitWriter, eph: KeplerEphemeris) -> None:
+    plane_fields(out, eph, round(eph.omega_dot / FINE_RATE), 19)
+
+
+def shape_fields(
+    out: BitWriter, eph: KeplerEphemeris, reference_m: float, a_dot_m_s: float, delta_n_dot: float
+) -> None:
+    """Write the ellipse and the place on it, which CNAV and B-CNAV have in one form."""
     out.signed(round((eph.sqrt_a**2 - reference_m) * 512.0), 26)
-    out.signed(round(terms.a_dot_m_s / 2.0**-21), 25)
+    out.signed(round(a_dot_m_s / 2.0**-21), 25)
     out.signed(round(eph.delta_n / FINE_RATE), 17)
-    out.signed(round(terms.delta_n_dot / (RATE * 2.0**-14)), 23)
+    out.signed(round(delta_n_dot / (RATE * 2.0**-14)), 23)
     out.signed(round(eph.m0 / FINE_ANGLE), 33)
     out.unsigned(round(eph.eccentricity / 2.0**-34), 33)
     out.signed(round(eph.omega / FINE_ANGLE), 33)
 
 
-def _ephemeris_two(out: BitWriter, eph: KeplerEphemeris) -> None:
+def plane_fields(out: BitWriter, eph: KeplerEphemeris, node_rate: int, node_bits: int) -> None:
+    """Write the plane and the harmonics; the rate of the node is in steps."""
     for angle in (eph.omega0, eph.i0):
         out.signed(round(angle / FINE_ANGLE), 33)
-    out.signed(round(eph.omega_dot / FINE_RATE), 19)
+    out.signed(node_rate, node_bits)
     out.signed(round(eph.idot / FINE_RATE), 15)
     for angle in (eph.cis, eph.cic):
         out.signed(round(angle / 2.0**-30), 16)
@@ -125,8 +137,8 @@ def _clock(out: BitWriter, eph: KeplerEphemeris) -> None:
     out.signed(round(eph.a2 / 2.0**-66), 11)
 
 
-def _sealed(out: BitWriter, n_words: int) -> list[int]:
-    """Add the checksum, fill up and cut into words."""
+def sealed(out: BitWriter, n_words: int) -> list[int]:
+    """Add the checksum, fill up and cut into words; return them."""
     n_bits = out.n_bits
     value = int.from_bytes(out.payload(), "big") >> -n_bits % 8
     value = value << 24 | crc24q(value.to_bytes((n_bits + 7) // 8, "big"))

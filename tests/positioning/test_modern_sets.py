@@ -14,7 +14,7 @@ from bdgw.positioning.constellation import Constellation
 from bdgw.positioning.delay import group_delay_m
 from bdgw.positioning.ephemeris import EphemerisStore, KeplerOrbit
 from bdgw.positioning.orbit import KeplerTable
-from bdgw.positioning.satellite import signal_id
+from bdgw.positioning.satellite import satellite_id, signal_id
 from tests.positioning.scene import T0_NS, orbits
 
 HOUR_NS = 3_600_000_000_000
@@ -106,3 +106,14 @@ def test_a_set_without_rates_is_the_same_beside_one_that_has_them() -> None:
     beside = KeplerTable([modern(), legacy()]).state(np.array([1]), t_ns, np.zeros(1))
     for one, other in zip(alone, beside, strict=True):
         assert (one == other).all()
+
+
+def test_a_set_of_f_nav_says_nothing_of_e5b() -> None:
+    f_nav = replace(legacy(), satellite=satellite_id("E05"), is_fnav=True, tgd_s=(4e-9,))
+    sky = Constellation(store(f_nav))
+    sky.choose(T0_NS)
+    signal = np.array([signal_id("E", code) for code in ("1C", "5Q", "7Q")])
+    e1, e5a, e5b = group_delay_m(sky, np.full(3, f_nav.satellite), signal)
+    assert e1 == pytest.approx(4e-9 * C_M_S)
+    assert e5a == pytest.approx(4e-9 * C_M_S * (1575.42 / 1176.45) ** 2)
+    assert math.isnan(e5b)

@@ -14,12 +14,17 @@ from bdgw.positioning.engine import EngineOptions
 from bdgw.positioning.ephemeris import KeplerOrbit
 from bdgw.positioning.orbit import KeplerTable
 from bdgw.positioning.satellite import is_bds_geo, satellite_id, signal_id
+from bdgw.rawlog.event import OrbitSeen
+from bdgw.rawlog.intake import RawIntake
 from bdgw.rawlog.ubx_words import WordReader
 from bdgw.recorded import read_recording, solutions
+from bdgw.solving.gathering import OrbitFrame
+from bdgw.solving.gathering_raw import RawGatherer
 from fwsim.broadcast import constellation
 from fwsim.constellation import System
 from fwsim.gnss_time import NS_PER_S
 from fwsim.orbit import KeplerEphemeris, kepler_position_m
+from fwsim.ubx_message import frame
 from fwsim.ubx_modern_words import ModernTerms, b_cnav1, b_cnav2
 from tests.rawlog.modern_ephemeris import (
     FINE,
@@ -168,3 +173,22 @@ def test_no_payload_of_a_modern_message_raises(payload: bytes) -> None:
         for n_words in (9, 19, len(payload) // 4):
             head = bytes((gnss, 3, signal, 8, n_words, 0, 2, 0))
             assert not orbits_of(reader.read(head + payload, SENT_GPST_NS))
+
+
+def test_what_a_stream_gathers_is_a_whole_set_to_one_who_begins_anew() -> None:
+    """Of a live stream only the newest message of each type is kept, in the order of the types."""
+    ephemeris, terms, gatherer = some_ephemeris(30), ModernTerms(), RawGatherer()
+    intake = RawIntake(SENT_GPST_NS)
+    messages = b_cnav2(ephemeris, terms, SENT_GPST_NS) + b_cnav1(ephemeris, terms, SENT_GPST_NS)
+    handed = [item for one in messages for item in gatherer.receive(one, now=0.0)]
+    assert len(handed) == 2
+    for item in handed:
+        assert isinstance(item, OrbitFrame)
+        intake.receive(item.frame, now=0.0)
+    sets = [event.orbit for event in intake.events() if isinstance(event, OrbitSeen)]
+    assert [o.message for o in sets if isinstance(o, KeplerOrbit)] == ["CNV2", "CNV1"]
+    assert intake.n_bad_checksum == 0
+    broken = bytearray(messages[0][6:-2])
+    broken[20] ^= 1
+    intake.receive(frame(2, 0x13, bytes(broken)), now=0.0)
+    assert intake.n_bad_checksum == 1

@@ -190,11 +190,11 @@ def test_a_page_of_inav_with_a_wrong_bit_is_not_read(bit: int, kind: int) -> Non
     pages = [page for p in sfrbx_payloads(raw_rover(1, "E")[0]) if (page := inav_of(p))]
     number, signal, words = pages[kind]
     satellite, reader = satellite_id(f"E{number:02d}"), GalileoReader()
-    assert reader.read(satellite, signal, words, T0_GPST_NS) is not None
+    assert reader.read(satellite, words, T0_GPST_NS, signal=signal) is not None
     at = bit if bit < 114 else bit - 114 + 128
     broken = list(words)
     broken[at // 32] ^= 1 << 31 - at % 32
-    assert reader.read(satellite, signal, broken, T0_GPST_NS) is None
+    assert reader.read(satellite, broken, T0_GPST_NS, signal=signal) is None
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=30))
