@@ -36,7 +36,8 @@ class KeplerOrbit(msgspec.Struct, frozen=True, kw_only=True):
 
     ``toe_gpst_ns`` and ``toc_gpst_ns`` are full instants in GPST; ``toe_s`` is the second of the
     week in the system's own scale, which the node is counted from. ``tgd_s`` are the group delays
-    as broadcast: (TGD,) of GPS and QZSS, (BGD E5a/E1, BGD E5b/E1), (TGD1 of B1I, TGD2 of B2I).
+    as broadcast: (TGD,) of GPS and QZSS, (BGD E5a/E1, BGD E5b/E1), (TGD1 of B1I, TGD2 of B2I);
+    words of F/NAV have the first of Galileo's only.
     ``issue`` is IODE, IODnav or AODE. ``accuracy_m`` is NaN where unknown.
 
     ``message`` is CNAV, CNV1 or CNV2, as RINEX 4.00 names the modern messages, and empty for the

@@ -94,7 +94,7 @@ def orbit_of(
         toe_s=float(toe_s),
         issue=issue,
         is_healthy=is_healthy,
-        # What the indices of accuracy stand for is left open (clause 7.16).
+        # What the indices of accuracy stand for is left to later issues of the documents.
         accuracy_m=math.nan,
         signal_delays_s=signal_delays_s,
         sqrt_a=math.sqrt(reference_m + one.s(13, 26) * 2.0**-9),

@@ -4,7 +4,7 @@ Subframe 2 is a whole set but for the health, which every page of subframe 3 beg
 1, three words, is left: the set names its hour.
 
 Source: BDS-SIS-ICD-B1C-1.0, clause 6.2 (600 and 264 bits, checksums, fields), 7.3 (hour of the
-week), 7.4 (issues), 7.14 and 7.15 (health and flags).
+week), 7.4 (issues); chapter 7 also has the health status and the integrity flags.
 """
 
 from __future__ import annotations

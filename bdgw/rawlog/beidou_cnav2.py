@@ -1,7 +1,7 @@
 """BeiDou B-CNAV2, the message of B2a: types 10, 11 and 30, in nine words each, to broadcast sets.
 
 Source: BDS-SIS-ICD-B2a-1.0, clause 6.2 (288 bits, checksum; types 10, 11, 30), 7.3 (second of the
-week, in steps of 3 s), 7.4 (issues), 7.14 and 7.15 (health and flags).
+week, in steps of 3 s), 7.4 (issues); chapter 7 also has the health status and integrity flags.
 """
 
 from __future__ import annotations

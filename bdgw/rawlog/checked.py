@@ -5,7 +5,7 @@ word's most significant bit on, its checksum last, and behind it whatever fills 
 corrects errors on air (LDPC, convolutional symbols) is not among them.
 
 Sources: IS-GPS-200, clause 30.3.5; Galileo OS SIS ICD 2.0, clause 5.1.9.4; BDS-SIS-ICD-B1C-1.0 and
-BDS-SIS-ICD-B2a-1.0, clause 6.2.
+BDS-SIS-ICD-B2a-1.0, clause 6.1.2.
 """
 
 from __future__ import annotations
