@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from bdgw.positioning.fix_gate import Evidence
 from bdgw.positioning.match import common, distinct, is_one_of
 from bdgw.rtcm.observation import BoolArray, IntArray
 
-__all__ = ["Agreement", "Verdict"]
+__all__ = ["Agreement", "Compared", "Verdict"]
 
 _MOST = 0.75
 """Part of the arcs that must have kept their whole numbers."""
@@ -31,6 +32,30 @@ class Verdict(enum.Enum):
     """There was a contradiction, and not enough has agreed since."""
     NEW = "new"
     PROVEN = "proven"
+
+
+class Compared(NamedTuple):
+    """A set of whole numbers beside those that are remembered; columns (n,) of the epoch's pairs.
+
+    ``is_there`` tells which pairs are remembered, ``then`` where; ``in_both`` are those of them
+    that the set uses, ``is_same`` those whose whole numbers are the same. The set counts the
+    pairs of a group from another phase than was remembered: that is ``shift``.
+    """
+
+    key: IntArray
+    group: IntArray
+    evidence: Evidence
+    is_there: BoolArray
+    then: IntArray
+    in_both: BoolArray
+    is_same: BoolArray
+    shift: IntArray
+
+    def counts(self) -> tuple[int, int]:
+        """Count the arcs that are the same and those in common; one a group proves nothing."""
+        n_groups = _n_of(self.group[self.in_both])
+        n_same = int(np.count_nonzero(self.is_same)) - n_groups
+        return n_same, int(np.count_nonzero(self.in_both)) - n_groups
 
 
 class Agreement:
@@ -87,49 +112,70 @@ class Agreement:
         cycles[now] = self._cycles[then]
         return is_known, cycles
 
-    def changed(self, key: IntArray, group: IntArray, evidence: Evidence) -> IntArray:
+    def compare(self, key: IntArray, group: IntArray, evidence: Evidence) -> Compared:
+        """Compare whole numbers with those that are remembered.
+
+        The phase that the others are counted from may have become another: the change that most
+        arcs of a group have in common is that of the count, not of an arc.
+        """
+        now, at = common(key, self._key)
+        is_there, then = np.zeros(len(key), dtype=np.bool_), np.zeros(len(key), dtype=np.int64)
+        is_there[now], then[now] = True, at
+        in_both = is_there & evidence.used
+        here = in_both.nonzero()[0]
+        groups = group[here]
+        change = evidence.cycles[here] - self._cycles[then[here]]
+        of_group = np.zeros(int(group.max(initial=0)) + 1, dtype=np.int64)
+        of_group[groups] = change
+        if (of_group[groups] != change).any():
+            # Some ninety small numbers: plain counting is faster than sorting arrays.
+            votes = Counter(zip(groups.tolist(), change.tolist(), strict=True))
+            most: dict[int, tuple[int, int]] = {}
+            for (one, value), n in votes.items():
+                most[one] = max(most.get(one, (0, 0)), (n, -value))
+            for one, (_, value) in most.items():
+                of_group[one] = -value
+        shift = of_group[group]
+        is_same = in_both.copy()
+        is_same[here] = change == shift[here]
+        return Compared(key, group, evidence, is_there, then, in_both, is_same, shift)
+
+    def changed(self, compared: Compared) -> IntArray:
         """Name the arcs whose whole numbers are others than before, where most are the same."""
-        used = evidence.used
-        now, _, is_same, _, n_groups = self._compare(key[used], group[used], evidence.cycles[used])
-        n_same, n_all = int(is_same.sum()) - n_groups, len(now) - n_groups
+        n_same, n_all = compared.counts()
         if n_same == n_all or n_same < _MOST * n_all:
             return np.zeros(0, dtype=np.int64)
-        return key[used][now[~is_same]]
+        return compared.key[compared.in_both & ~compared.is_same]
 
-    def is_minority(
-        self, key: IntArray, group: IntArray, evidence: Evidence, lasts: BoolArray
-    ) -> bool:
+    def is_minority(self, compared: Compared, lasts: BoolArray) -> bool:
         """Whether a set keeps too few of the proven arcs that last: one it excludes is not kept.
 
         A wrong set finds a place where some phases fit by chance, and takes the others for bent.
         """
-        is_proven = self._times >= self._n_epochs
-        used = evidence.used & lasts
-        _, then, is_same, _, n_groups = self._compare(key[used], group[used], evidence.cycles[used])
-        n_same = int(np.count_nonzero(is_same & is_proven[then])) - n_groups
-        n_all = len(common(key[lasts], self._key[is_proven])[0]) - n_groups
+        if not len(self._key):
+            return False
+        is_proven = compared.is_there & lasts & (self._times >= self._n_epochs)[compared.then]
+        n_groups = _n_of(compared.group[compared.in_both & lasts])
+        n_same = int(np.count_nonzero(is_proven & compared.is_same)) - n_groups
+        n_all = int(np.count_nonzero(is_proven)) - n_groups
         return n_all >= _FEWEST and n_same < _MOST * n_all
 
-    def add(
-        self, t_s: float, key: IntArray, group: IntArray, evidence: Evidence, *, is_found: bool
-    ) -> Verdict:
+    def add(self, t_s: float, compared: Compared, *, is_found: bool) -> Verdict:
         """Take the set of an epoch, which its own search found (``is_found``), or which is known.
 
         Where it contradicts what was found before it is not known which of both is wrong: even
         strong evidence must then prove itself over epochs.
         """
-        used = evidence.used
-        key, cycles, group = key[used], evidence.cycles[used], group[used]
-        now, then, is_same, shift, n_groups = self._compare(key, group, cycles)
-        n_same, n_all = int(is_same.sum()) - n_groups, len(now) - n_groups
+        n_same, n_all = compared.counts()
         is_contradicted = n_all >= _FEWEST and n_same < _MOST * n_all
         if not is_found:
             # What is known agrees with itself: that is no evidence.
             return Verdict.CONTRADICTED if is_contradicted else Verdict.PROVEN
+        is_same = compared.is_same
         if is_contradicted or n_all < _FEWEST:
             self._take(np.zeros(len(self._key), dtype=np.bool_))
-            now, then, is_same = now[:0], then[:0], is_same[:0]
-        self._keep(t_s, key, group, cycles - shift, now[is_same], then[is_same])
+            is_same = np.zeros_like(is_same)
+        self._keep(t_s, compared, is_same)
         if is_contradicted:
             self._n, self._is_owed = 0, True
             return Verdict.CONTRADICTED
@@ -141,53 +187,39 @@ class Agreement:
             return Verdict.PROVEN
         return Verdict.OWED if self._is_owed else Verdict.NEW
 
-    def _compare(
-        self, key: IntArray, group: IntArray, cycles: IntArray
-    ) -> tuple[IntArray, IntArray, BoolArray, IntArray, int]:
-        """Compare whole numbers with those that are remembered.
-
-        The phase that the others are counted from may have become another: the change that most
-        arcs of a group have in common is that of the count, not of an arc. Gives the places of the
-        arcs in common here and in the memory, which of them are the same, by how much the count
-        of each arc is shifted, and in how many groups there was something to compare.
-        """
-        now, then = common(key, self._key)
-        change = cycles[now] - self._cycles[then]
-        # Some ninety small numbers: plain counting takes a tenth of the time of sorting arrays.
-        votes = Counter(zip(group[now].tolist(), change.tolist(), strict=True))
-        most: dict[int, tuple[int, int]] = {}
-        for (one, value), n in votes.items():
-            most[one] = max(most.get(one, (0, 0)), (n, -value))
-        shift = np.array([-most[one][1] if one in most else 0 for one in group.tolist()])
-        return now, then, change == shift[now], shift, len(most)
-
-    def _keep(
-        self,
-        t_s: float,
-        key: IntArray,
-        group: IntArray,
-        cycles: IntArray,
-        now: IntArray,
-        then: IntArray,
-    ) -> None:
-        """Take the whole numbers of an epoch; those of ``now`` are what they were at ``then``."""
+    def _keep(self, t_s: float, compared: Compared, is_same: BoolArray) -> None:
+        """Take the whole numbers of an epoch; those that are the same are what they were."""
+        used = compared.evidence.used
+        key, group = compared.key[used], compared.group[used]
+        cycles = (compared.evidence.cycles - compared.shift)[used]
         times, first_s = np.ones(len(key), dtype=np.int64), np.full(len(key), t_s)
+        now = is_same[used].nonzero()[0]
+        then = compared.then[used][now]
         times[now] += self._times[then]
         first_s[now] = np.where(self._times[then] > 0, self._first_s[then], t_s)
-        # What was not found in this epoch stays known for its time, in the same count.
-        is_counted = is_one_of(self._group, distinct(group[now]))
-        is_young = t_s - self._last_s <= self._memory_s
-        self._take(~is_one_of(self._key, key) & is_counted & is_young)
-        key = np.concatenate((key, self._key))
-        order = np.argsort(key, kind="stable")
-        self._key = key[order]
-        self._group = np.concatenate((group, self._group))[order]
-        self._cycles = np.concatenate((cycles, self._cycles))[order]
-        self._times = np.concatenate((times, self._times))[order]
-        self._first_s = np.concatenate((first_s, self._first_s))[order]
-        self._last_s = np.concatenate((np.full(len(times), t_s), self._last_s))[order]
+        last_s = np.full(len(key), t_s)
+        if len(key) != len(self._key) or (key != self._key).any():
+            # What was not found in this epoch stays known for its time, in the same count.
+            is_counted = is_one_of(self._group, distinct(group[now]))
+            is_young = t_s - self._last_s <= self._memory_s
+            self._take(~is_one_of(self._key, key) & is_counted & is_young)
+            key = np.concatenate((key, self._key))
+            order = np.argsort(key, kind="stable")
+            key = key[order]
+            group = np.concatenate((group, self._group))[order]
+            cycles = np.concatenate((cycles, self._cycles))[order]
+            times = np.concatenate((times, self._times))[order]
+            first_s = np.concatenate((first_s, self._first_s))[order]
+            last_s = np.concatenate((last_s, self._last_s))[order]
+        self._key, self._group, self._cycles = key, group, cycles
+        self._times, self._first_s, self._last_s = times, first_s, last_s
 
     def _take(self, mask: BoolArray) -> None:
         self._key, self._group = self._key[mask], self._group[mask]
         self._cycles, self._times = self._cycles[mask], self._times[mask]
         self._first_s, self._last_s = self._first_s[mask], self._last_s[mask]
+
+
+def _n_of(group: IntArray) -> int:
+    """Count the groups; they are small numbers."""
+    return int(np.count_nonzero(np.bincount(group)))

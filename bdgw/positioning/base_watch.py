@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from bdgw.geodesy import Ecef
-from bdgw.positioning.double_difference import groups_of, solve_ranges
+from bdgw.positioning.double_difference import Groups, solve_ranges
 from bdgw.positioning.match import common
 from bdgw.positioning.pairing import Pairs
 from bdgw.rtcm.lock import FloatArray
@@ -60,8 +60,8 @@ class BaseWatch:
         self._settle(announced_m=step)
         return True
 
-    def see(self, t_s: float, pairs: Pairs) -> bool:
-        """Take an epoch of the base; True where it moved since the one before."""
+    def see(self, t_s: float, pairs: Pairs, groups: Groups) -> bool:
+        """Take an epoch of the base and its groups; True where it moved since the one before."""
         last, last_s = self._pairs, self._t_s
         self._pairs, self._t_s = pairs, t_s
         elapsed_s = t_s - last_s
@@ -77,7 +77,7 @@ class BaseWatch:
             pairs.design[now],
             change_m,
             weight,
-            groups_of(pairs.group[now]),
+            groups.taken(now),
             limit=_LIMIT,
             max_excluded=len(now) // 3,
         )

@@ -8,10 +8,9 @@ when the phases contradict it, or when nothing can be fixed with it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
-
-import numpy as np
 
 from bdgw.positioning.fdma import Bias, LevelFound
 from bdgw.positioning.satellite import N_SIGNALS
@@ -52,7 +51,6 @@ class CodePhase:
         self._n_epochs = n_epochs
         self._span_s = span_s
         self._declared: list[dict[int, float]] = [{}, {}]
-        self._column_m = [_by_signal({}), _by_signal({})]
         self._is_trusted = True
         self.forget()
 
@@ -64,9 +62,9 @@ class CodePhase:
     ) -> None:
         """Take the biases of an end by signal; None leaves an end as it was."""
         for end, given in ((_ROVER, rover_m), (_BASE, base_m)):
-            if given is not None and dict(given) != self._declared[end]:
-                self._declared[end] = dict(given)
-                self._column_m[end] = _by_signal(given)
+            known = None if given is None else _finite(given)
+            if known is not None and known != self._declared[end]:
+                self._declared[end] = known
                 self._is_trusted = True
 
     def reset(self) -> None:
@@ -84,13 +82,13 @@ class CodePhase:
         learned = self._learned.get(group)
         if learned is not None and learned.is_known:
             return Bias(learned.mean_m, _KNOWN_M, True)
-        of_rover = self._column_m[_ROVER][signals // N_SIGNALS]
-        of_base = self._column_m[_BASE][signals % N_SIGNALS]
-        is_known = bool(np.isfinite(of_rover + of_base)[share > 0.0].all())
-        bias_m = float(share @ (np.nan_to_num(of_rover) - np.nan_to_num(of_base)))
-        if is_known and self._is_trusted:
-            return Bias(bias_m, _KNOWN_M, True)
-        return Bias(bias_m, _SUPPOSED_M, False)
+        of_rover, of_base = self._declared
+        bias_m, is_known = 0.0, self._is_trusted
+        for both, part in zip(signals.tolist(), share.tolist(), strict=True):
+            ours, theirs = divmod(both, N_SIGNALS)
+            bias_m += part * (of_rover.get(ours, 0.0) - of_base.get(theirs, 0.0))
+            is_known &= part <= 0.0 or (ours in of_rover and theirs in of_base)
+        return Bias(bias_m, _KNOWN_M if is_known else _SUPPOSED_M, is_known)
 
     def fail(self) -> None:
         """Count an epoch whose whole numbers did not pass: it may be for a wrong bias."""
@@ -131,8 +129,5 @@ class CodePhase:
         self._learned[group] = _Learned(mean_m, n, before.since_s, is_known)
 
 
-def _by_signal(bias_m: Mapping[int, float]) -> FloatArray:
-    column = np.full(N_SIGNALS, np.nan)
-    for signal, value_m in bias_m.items():
-        column[signal] = value_m
-    return column
+def _finite(bias_m: Mapping[int, float]) -> dict[int, float]:
+    return {signal: value_m for signal, value_m in bias_m.items() if math.isfinite(value_m)}

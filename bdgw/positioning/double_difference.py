@@ -22,9 +22,10 @@ _FEWEST = 4
 
 
 class Groups(NamedTuple):
-    """Membership (n_groups, n) of 0 and 1."""
+    """Membership (n_groups, n) of 0 and 1, and the group of each value as its row (n,)."""
 
     member: FloatArray
+    row: IntArray
 
     def centred(self, weight: FloatArray, column: FloatArray) -> FloatArray:
         """Take the weighted mean of each group off a column (n,) or columns (n, k)."""
@@ -47,7 +48,7 @@ class Groups(NamedTuple):
 
     def taken(self, index: IntArray) -> Groups:
         """Give the membership of some of the pairs."""
-        return Groups(self.member[:, index])
+        return Groups(self.member[:, index], self.row[index])
 
     def n_clocks(self, weight: FloatArray) -> int:
         """Count the groups that have any weight."""
@@ -57,7 +58,7 @@ class Groups(NamedTuple):
 def groups_of(group: IntArray) -> Groups:
     """Sort pairs into their groups."""
     names = np.array(sorted(set(group.tolist())), dtype=group.dtype)
-    return Groups((names[:, None] == group).astype(np.float64))
+    return Groups((names[:, None] == group).astype(np.float64), names.searchsorted(group))
 
 
 class Slopes(NamedTuple):
@@ -92,19 +93,19 @@ def solve_ranges(
     *,
     limit: float,
     max_excluded: int,
-    satellite: IntArray | None = None,
+    satellites: Groups | None = None,
     slopes: Slopes | None = None,
 ) -> RangeSolution | None:
     """Solve position and clocks by weighted least squares; what contradicts is excluded.
 
     The worst value is taken out as long as it is more than ``limit`` standard deviations off
-    what the others say. With ``satellite`` its values together are judged as well: each may be
-    little off, and all of them in the same direction much. ``slopes`` are unknowns beside the
-    clocks. None where too few are left, or they still disagree.
+    what the others say. With ``satellites`` the values of each together are judged as well: each
+    may be little off, and all of them in the same direction much. ``slopes`` are unknowns beside
+    the clocks. None where too few are left, or they still disagree.
     """
     member = groups.member
     n_unknown = 3 if slopes is None else 3 + len(slopes.information)
-    together = None if satellite is None else groups_of(satellite).member
+    together = None if satellites is None else satellites.member
     weight = np.where(np.isfinite(value_m), weight, 0.0)
     # Rows here, so that what runs over the values lies side by side.
     columns = np.empty((4, len(value_m)))

@@ -101,9 +101,8 @@ def has_own_carriers(pairs: Pairs) -> BoolArray:
     return is_ours & is_one_of(pairs.group, sorted(differing))
 
 
-def lacks_level(pairs: Pairs, weights: Weights) -> BoolArray:
+def lacks_level(pairs: Pairs, weights: Weights, is_own: BoolArray) -> BoolArray:
     """Tell which pairs are of a group whose carriers differ and which no code tells a level."""
-    is_own = has_own_carriers(pairs)
     if not is_own.any():
         return is_own
     told = pairs.group[(weights.phase > 0.0) & (weights.code > 0.0)]

@@ -8,6 +8,7 @@ solved anew, from this epoch alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from bdgw.positioning.double_difference import Groups, RangeSolution, Slopes, so
 from bdgw.positioning.fdma import Level, LevelFound, level_found, slopes_of
 from bdgw.positioning.integers import Resolved
 from bdgw.positioning.match import n_distinct
-from bdgw.positioning.pairing import Pairs, Weights
+from bdgw.positioning.preparation import Prepared
 from bdgw.positioning.satellite import N_SYSTEM_SATELLITES
 from bdgw.positioning.three import squared_in
 from bdgw.rtcm.lock import FloatArray
@@ -65,19 +66,15 @@ class Evidence(NamedTuple):
 
 
 def of_known(
-    floating: FloatSolution,
-    pairs: Pairs,
-    weights: Weights,
-    groups: Groups,
-    is_known: BoolArray,
-    cycles: IntArray,
+    floating: FloatSolution, prepared: Prepared, is_known: BoolArray, cycles: IntArray
 ) -> Resolved | None:
     """Give the position that whole numbers known from epochs before give the phases of this one.
 
     The ratio is how many times worse the phases fit when the count of one of them, whichever
     makes least of it, is another by one.
     """
-    weight = np.where(is_known, weights.phase, 0.0)
+    pairs, groups = prepared.pairs, prepared.groups
+    weight = np.where(is_known, prepared.weights.phase, 0.0)
     value_m = np.where(weight > 0.0, pairs.phase_m - cycles * pairs.wavelength_m, 0.0)
     solved = solve_ranges(
         pairs.design,
@@ -86,7 +83,7 @@ def of_known(
         groups,
         limit=_PHASE_LIMIT,
         max_excluded=int(np.count_nonzero(weight)) // 6,
-        satellite=pairs.satellite,
+        satellites=prepared.satellites,
     )
     if solved is None or solved.n_left < 1:
         return None
@@ -110,50 +107,44 @@ def of_known(
 
 
 def examine(
-    resolved: Resolved,
-    floating: FloatSolution,
-    pairs: Pairs,
-    weights: Weights,
-    groups: Groups,
-    allowed: BoolArray,
+    resolved: Resolved, floating: FloatSolution, prepared: Prepared, allowed: BoolArray
 ) -> Evidence | None:
     """Examine a set; None where the phases leave no position."""
-    weight = np.where(allowed, weights.phase, 0.0)
+    pairs, groups = prepared.pairs, prepared.groups
+    of_group, satellites = groups.row, prepared.satellites
+    weight = np.where(allowed, prepared.weights.phase, 0.0)
     phase_m = np.where(weight > 0.0, pairs.phase_m, 0.0)
     # Of each group the phase of most weight is the one that the others are counted from.
-    member = groups.member > 0.0
-    head = np.argmax(np.where(member, weight, -1.0), axis=1)
-    of_group = np.argmax(member, axis=0)
+    head = np.argmax(groups.member * (weight + 1e-12), axis=1)
     levels: list[tuple[Level, float]] = []
-    slope_m2, counted = np.zeros(len(weight)), np.zeros(len(weight))
+    slope_m2, counted = np.zeros((2, len(weight)))
     for level, more_m, more_m2 in zip(
-        floating.levels, resolved.level_m, resolved.level_m2, strict=True
+        floating.levels, resolved.level_m.tolist(), resolved.level_m2.tolist(), strict=True
     ):
         # With the level taken away the phases of the group are like those of one carrier.
-        at = level.pair
+        at, wave_m = level.pair, pairs.wavelength_m.item(level.zero)
         phase_m[at] -= level.ratio * (level.value_m + more_m)
         slope_m2[at] = more_m2 * (level.ratio - 1.0) ** 2
-        if np.sqrt(slope_m2[at].max()) > _LEVEL_CYCLES * pairs.wavelength_m[level.zero]:
+        if slope_m2[at].max() > (_LEVEL_CYCLES * wave_m) ** 2:
             weight[at] = 0.0
             continue
         head[of_group[level.zero]] = level.zero
-        wave_m = pairs.wavelength_m[level.zero]
-        counted[at] = round((level.value_m + float(more_m)) / wave_m)
-        levels.append((level, float(more_m2)))
+        counted[at] = round((level.value_m + more_m) / wave_m)
+        levels.append((level, more_m2))
+    first = head[of_group]
     rest_m = phase_m - pairs.design @ resolved.step_m
-    against = (rest_m - rest_m[head][of_group]) / pairs.wavelength_m
+    against = (rest_m - rest_m[first]) / pairs.wavelength_m
     cycles = np.rint(against)
-    part = against - cycles
     # Spread of the difference: both phases, and the position that the set gives.
-    apart = pairs.design - pairs.design[head][of_group]
-    safe = np.maximum(weight, 1e-12)
-    variance = 1.0 / safe + 1.0 / safe[head][of_group]
+    apart = pairs.design - pairs.design[first]
+    own_m2 = 1.0 / np.maximum(weight, 1e-12)
+    variance = own_m2 + own_m2[first] + slope_m2
     variance += np.add.reduce((apart @ resolved.covariance) * apart, axis=1)
-    spread = np.sqrt(np.maximum(variance + slope_m2, 0.0)) / pairs.wavelength_m
-    near = (weight > 0.0) & (np.abs(part) < np.minimum(_NEAR_CYCLES, _SIGMAS * spread))
-    is_alone = (groups.member @ near)[of_group] < 2
-    near &= ~is_alone
-    tried = (weight > 0.0) & ((groups.member @ (weight > 0.0))[of_group] >= 2)
+    spread = np.sqrt(np.maximum(variance, 0.0)) / pairs.wavelength_m
+    has_weight = weight > 0.0
+    near = has_weight & (np.abs(against - cycles) < np.minimum(_NEAR_CYCLES, _SIGMAS * spread))
+    near &= (np.bincount(of_group, near) >= 2.0)[of_group]
+    tried = has_weight & (np.bincount(of_group, has_weight) >= 2.0)[of_group]
     value_m = phase_m - cycles * pairs.wavelength_m
     slopes = slopes_of([level for level, _ in levels], len(weight))
     solved = solve_ranges(
@@ -162,36 +153,35 @@ def examine(
         np.where(near, weight, 0.0),
         groups,
         limit=_PHASE_LIMIT,
-        max_excluded=int(near.sum()) // 6,
-        satellite=pairs.satellite,
+        max_excluded=int(np.count_nonzero(near)) // 6,
+        satellites=satellites,
         slopes=slopes,
     )
     if solved is None or solved.n_left < 1:
         return None
-    doubt_m2 = _doubt_m2(solved, pairs, value_m, np.where(tried, weight, 0.0), groups, slopes)
+    doubt_m2 = _doubt_m2(solved, prepared, value_m, np.where(tried, weight, 0.0), slopes)
     near, step_m, chi2 = solved.used, solved.step_m, solved.chi2
+    n_near, n_tried = int(np.count_nonzero(near)), int(np.count_nonzero(tried))
     weight = np.where(near, weight, 0.0)
-    off_m = groups.centred(weight, value_m - pairs.design @ step_m)
-    residual_m = float(np.sqrt(np.mean(off_m[near] ** 2)))
+    off_m = np.where(near, groups.centred(weight, value_m - pairs.design @ step_m), 0.0)
     apart_m = value_m - pairs.code_m
     found = [level_found(level, more_m2, apart_m, near) for level, more_m2 in levels]
     n_levels = int(any(one is not None and not one.level.bias.is_known for one in found))
-    of_satellites, n_spare = _of_satellites(pairs, weight, off_m, n_levels)
+    of_satellites, n_spare = _of_satellites(prepared, weight, off_m, n_levels)
     most = max(1.0, of_satellites, _with_excluded(chi2, solved, tried))
-    refusal = _refusal(step_m, floating, pairs, weights, groups, chi2, near, tried)
     return Evidence(
         step_m,
         solved.covariance * most * _few(max(n_spare, 1)) ** 2 + doubt_m2,
         (cycles + counted).astype(np.int64),
         near,
         solved.n_left,
-        float(near.sum() / max(float(tried.sum()), 1.0)),
+        n_near / max(n_tried, 1),
         chi2,
         of_satellites,
         n_spare,
-        n_spare - 2.0 * _n_against(pairs, near, tried),
-        residual_m,
-        refusal,
+        n_spare - 2.0 * _n_against(satellites, near, tried),
+        math.sqrt(float(off_m @ off_m) / max(n_near, 1)),
+        _refusal(solved, floating, prepared, n_near, n_tried),
         [one for one in found if one is not None],
     )
 
@@ -205,23 +195,24 @@ def _with_excluded(chi2: float, solved: RangeSolution, tried: BoolArray) -> floa
     return (chi2 * solved.n_left + _PHASE_LIMIT**2 * n_excluded) / (solved.n_left + n_excluded)
 
 
-def _n_against(pairs: Pairs, used: BoolArray, tried: BoolArray) -> float:
+def _n_against(satellites: Groups, used: BoolArray, tried: BoolArray) -> float:
     """Count the satellites that were tried and contradict, each by the part of its phases.
 
     Of those of which no phase is used none is among the ones to spare: half of it counts.
     """
-    n_tried = np.bincount(pairs.satellite, weights=tried)
-    n_used = np.bincount(pairs.satellite, weights=used & tried)
+    if np.count_nonzero(used) == np.count_nonzero(tried):
+        return 0.0
+    n_tried = np.bincount(satellites.row, tried)
+    n_used = np.bincount(satellites.row, used & tried)
     against = (n_tried - n_used) / np.maximum(n_tried, 1.0)
     return float(against.sum() - 0.5 * np.count_nonzero((n_used == 0.0) & (n_tried > 0.0)))
 
 
 def _doubt_m2(
     solved: RangeSolution,
-    pairs: Pairs,
+    prepared: Prepared,
     value_m: FloatArray,
     weight: FloatArray,
-    groups: Groups,
     slopes: Slopes | None,
 ) -> FloatArray:
     """Give the covariance (3, 3) of not knowing whether the excluded phases were the wrong ones.
@@ -235,7 +226,13 @@ def _doubt_m2(
     if part <= 0.0:
         return np.zeros((3, 3))
     whole = solve_ranges(
-        pairs.design, value_m, weight, groups, limit=np.inf, max_excluded=0, slopes=slopes
+        prepared.pairs.design,
+        value_m,
+        weight,
+        prepared.groups,
+        limit=np.inf,
+        max_excluded=0,
+        slopes=slopes,
     )
     if whole is None:
         return np.zeros((3, 3))
@@ -249,7 +246,7 @@ def n_to_spare(satellite: IntArray) -> int:
 
 
 def _of_satellites(
-    pairs: Pairs, weight: FloatArray, off_m: FloatArray, n_levels: int
+    prepared: Prepared, weight: FloatArray, off_m: FloatArray, n_levels: int
 ) -> tuple[float, int]:
     """Judge the phases of each satellite together.
 
@@ -257,11 +254,11 @@ def _of_satellites(
     phases that seem to be many are not more than their satellites. Gives the mean square of what
     the satellites are off, in variances of the model, and how many of them are to spare.
     """
-    total = np.bincount(pairs.satellite, weights=weight)
-    off = np.bincount(pairs.satellite, weights=weight * off_m)
-    used = np.flatnonzero(total)
-    n_spare = n_to_spare(used) - n_levels
-    return float(np.sum(off[used] ** 2 / total[used])) / max(n_spare, 1), n_spare
+    row = prepared.satellites.row
+    total = np.bincount(row, weight)
+    off = np.bincount(row, weight * off_m)
+    n_spare = n_to_spare(prepared.pairs.satellite[weight > 0.0]) - n_levels
+    return float(np.sum(off**2 / np.maximum(total, 1e-12))) / max(n_spare, 1), n_spare
 
 
 def _few(n_left: int) -> float:
@@ -274,26 +271,23 @@ def _few(n_left: int) -> float:
 
 
 def _refusal(
-    step_m: FloatArray,
+    solved: RangeSolution,
     floating: FloatSolution,
-    pairs: Pairs,
-    weights: Weights,
-    groups: Groups,
-    chi2: float,
-    near: BoolArray,
-    tried: BoolArray,
+    prepared: Prepared,
+    n_near: int,
+    n_tried: int,
 ) -> str | None:
     """Give the reason why a set is not believed."""
-    n_tried, n_near = int(tried.sum()), int(near.sum())
     if n_near < 0.75 * n_tried:
         return "phases are not near whole numbers"
-    if chi2 > _PHASE_CHI2:
+    if solved.chi2 > _PHASE_CHI2:
         return "phases do not fit"
-    apart = step_m - floating.step_m
-    if squared_in(floating.covariance[:3, :3], apart) > _POSITION_CHI2:
+    step_m = solved.step_m
+    if squared_in(floating.covariance[:3, :3], step_m - floating.step_m) > _POSITION_CHI2:
         return "not where the float solution is"
-    off_m = groups.centred(weights.code, pairs.code_m - pairs.design @ step_m)
-    n_left = np.count_nonzero(weights.code) - groups.n_clocks(weights.code)
-    if n_left > 0 and float(weights.code @ off_m**2) / n_left > _CODE_CHI2:
+    pairs, weight, groups = prepared.pairs, prepared.weights.code, prepared.groups
+    off_m = groups.centred(weight, pairs.code_m - pairs.design @ step_m)
+    n_left = np.count_nonzero(weight) - groups.n_clocks(weight)
+    if n_left > 0 and float(weight @ off_m**2) / n_left > _CODE_CHI2:
         return "codes do not fit"
     return None

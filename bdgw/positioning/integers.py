@@ -18,7 +18,7 @@ from bdgw.positioning.lambda_ import Decorrelated, decorrelate, search, success_
 from bdgw.rtcm.lock import FloatArray
 from bdgw.rtcm.observation import BoolArray, IntArray
 
-__all__ = ["Resolved", "Resolver", "candidates", "zeros"]
+__all__ = ["Ranked", "Resolved", "Resolver", "candidates", "rank"]
 
 _SUCCESS = 0.999
 _FEWEST = 4
@@ -27,46 +27,39 @@ _HEAD = 3
 _REMEMBERED = 4
 
 
-def candidates(
-    worth: FloatArray,
-    group: IntArray,
-    allowed: BoolArray,
-    beside: BoolArray | None = None,
-    most: int = _MOST,
-) -> tuple[IntArray, IntArray]:
-    """Choose the pair of each group that the others are counted from, and the pairs to search.
+class Ranked(NamedTuple):
+    """Which pair of each group the others are counted from (``zero``), and which may be searched.
 
     The first has the greatest worth of its group, among the allowed ones where there are any.
-    Those ``beside`` the others are searched in any case.
     """
-    order, is_first = _ranked(worth, group, allowed)
+
+    worth: FloatArray
+    zero: IntArray
+    may: BoolArray
+
+
+def rank(worth: FloatArray, group: IntArray, allowed: BoolArray) -> Ranked:
+    """Rank the pairs of each group by their worth."""
+    order = np.lexsort((-worth - 10.0 * allowed, group))
+    sorted_group = group[order]
+    is_first = np.ones(len(order), dtype=np.bool_)
+    is_first[1:] = sorted_group[1:] != sorted_group[:-1]
     zero = order[is_first]
-    may = np.empty_like(allowed)
-    may[order] = allowed[zero][is_first.cumsum() - 1]
-    may &= allowed
+    # Where the first is not allowed, none of its group is.
+    may = allowed.copy()
     may[zero] = False
+    return Ranked(worth, zero, may)
+
+
+def candidates(ranked: Ranked, beside: BoolArray | None = None, most: int = _MOST) -> IntArray:
+    """Choose the pairs to search; those ``beside`` the others are searched in any case."""
+    worth, may = ranked.worth, ranked.may
     wanted = (may if beside is None else may & ~beside).nonzero()[0]
     if len(wanted) > most:
         wanted = np.sort(wanted[np.argsort(-worth[wanted], kind="stable")[:most]])
     if beside is not None:
         wanted = np.union1d(wanted, (may & beside).nonzero()[0])
-    return zero, wanted
-
-
-def zeros(worth: FloatArray, group: IntArray, allowed: BoolArray) -> IntArray:
-    """Give the pair of each group that the others are counted from, as ``candidates`` does."""
-    order, is_first = _ranked(worth, group, allowed)
-    return order[is_first]
-
-
-def _ranked(worth: FloatArray, group: IntArray, allowed: BoolArray) -> tuple[IntArray, BoolArray]:
-    """Sort pairs by group and worth; tell which is the first of its group."""
-    ranked = worth + 10.0 * allowed
-    order = np.lexsort((-ranked, group))
-    sorted_group = group[order]
-    is_first = np.ones(len(order), dtype=np.bool_)
-    is_first[1:] = sorted_group[1:] != sorted_group[:-1]
-    return order, is_first
+    return wanted
 
 
 class Resolved(NamedTuple):

@@ -11,6 +11,7 @@ import numpy as np
 from bdgw.positioning.antenna import AntennaPair
 from bdgw.positioning.constellation import Constellation
 from bdgw.positioning.double_difference import Groups, RangeSolution, groups_of, solve_ranges
+from bdgw.positioning.fdma import has_own_carriers
 from bdgw.positioning.geometry import Place, place_of
 from bdgw.positioning.ionosphere import Ionosphere
 from bdgw.positioning.noise import Noise
@@ -18,6 +19,7 @@ from bdgw.positioning.observation import ObservationEpoch
 from bdgw.positioning.pairing import Pairs, Weights, joined, pair, weights_of
 from bdgw.positioning.velocity import solve_velocity
 from bdgw.rtcm.lock import FloatArray
+from bdgw.rtcm.observation import BoolArray
 
 __all__ = ["Prepared", "Surroundings", "normal_equations", "prepare"]
 
@@ -43,12 +45,17 @@ class Surroundings(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """An epoch with ``place`` where the differences are taken, and what the codes say of it."""
+    """An epoch with ``place`` where the differences are taken, and what the codes say of it.
+
+    ``is_own`` (n,) tells which pairs belong to a group whose carriers differ.
+    """
 
     place: Place
     pairs: Pairs
     weights: Weights
     groups: Groups
+    satellites: Groups
+    is_own: BoolArray
     ranges: RangeSolution
     velocity_m_s: FloatArray | None
     age_s: float
@@ -88,7 +95,7 @@ def prepare(
         age_s = np.abs(rover.t_gpst_ns - pairs.base_ns) * 1e-9
         baseline_m = math.dist(place.ecef_m.tolist(), around.base.ecef_m.tolist())
         weights = weights_of(pairs, age_s=age_s, baseline_m=baseline_m)
-        groups = groups_of(pairs.group)
+        groups, satellites = groups_of(pairs.group), groups_of(pairs.satellite)
         ranges = solve_ranges(
             pairs.design,
             pairs.code_m,
@@ -96,7 +103,7 @@ def prepare(
             groups,
             limit=_CODE_LIMIT,
             max_excluded=_CODE_EXCLUDED,
-            satellite=pairs.satellite,
+            satellites=satellites,
         )
         if ranges is None:
             return None
@@ -108,9 +115,9 @@ def prepare(
     if ranges.n_left >= _LEARN_LEFT:
         code_noise.learn(ranges.chi2)
     # A satellite most of whose codes are not believed is not believed in its phases.
-    n_of = np.bincount(pairs.satellite)
-    n_used = np.bincount(pairs.satellite, weights=ranges.used)
-    is_believed = (2 * n_used >= n_of)[pairs.satellite]
+    n_of = np.bincount(satellites.row)
+    n_used = np.bincount(satellites.row, weights=ranges.used)
+    is_believed = (2 * n_used >= n_of)[satellites.row]
     phase = np.where(is_believed, weights.phase / phase_noise.factor, 0.0)
     code = np.where(ranges.used, weights.code / code_noise.factor, 0.0)
     return Prepared(
@@ -118,6 +125,8 @@ def prepare(
         pairs,
         Weights(code, phase),
         groups,
+        satellites,
+        has_own_carriers(pairs),
         ranges._replace(covariance=ranges.covariance * code_noise.factor),
         solve_velocity(pairs.design, pairs.rate_m_s, pairs.elevation_rad),
         float(age_s.max()),

@@ -8,10 +8,18 @@ import msgspec
 
 from bdgw.model import FixKind
 from bdgw.positioning.geometry import Place
+from bdgw.positioning.preparation import Prepared
 from bdgw.positioning.residual import Residual
 from bdgw.rtcm.lock import FloatArray
 
-__all__ = ["Covariance", "Solution", "accuracy_of", "enu_covariance", "velocity_of"]
+__all__ = [
+    "Covariance",
+    "Solution",
+    "accuracy_of",
+    "enu_covariance",
+    "solution_at",
+    "velocity_of",
+]
 
 Covariance = tuple[float, float, float, float, float, float]
 """The upper triangle of a covariance over east, north, up, m²: ee, en, eu, nn, nu, uu."""
@@ -64,3 +72,31 @@ def velocity_of(velocity_m_s: FloatArray | None) -> tuple[float, float, float] |
         return None
     x, y, z = velocity_m_s.tolist()
     return x, y, z
+
+
+def solution_at(
+    t_gpst_ns: int,
+    kind: FixKind,
+    prepared: Prepared,
+    step_m: FloatArray,
+    covariance: FloatArray,
+    n_satellites: int,
+) -> Solution:
+    """Give a differential solution, a step (3,) from where the differences of an epoch are taken.
+
+    ``covariance`` (3, 3) is Earth-fixed.
+    """
+    x, y, z = (prepared.place.ecef_m + step_m).tolist()
+    covariance_enu_m2 = enu_covariance(prepared.place, covariance)
+    acc_h_m, acc_v_m = accuracy_of(covariance_enu_m2)
+    return Solution(
+        t_gpst_ns=t_gpst_ns,
+        kind=kind,
+        ecef_m=(x, y, z),
+        velocity_m_s=velocity_of(prepared.velocity_m_s),
+        acc_h_m=acc_h_m,
+        acc_v_m=acc_v_m,
+        covariance_enu_m2=covariance_enu_m2,
+        sats_used=n_satellites,
+        age_s=prepared.age_s,
+    )

@@ -43,7 +43,7 @@ def solve_velocity(
     if np.count_nonzero(known) < _FEWEST:
         return None
     weight = np.where(known, (np.sin(np.maximum(elevation_rad, 0.1)) / _NOISE_M_S) ** 2, 0.0)
-    one = Groups(np.ones((1, len(rate_m_s))))
+    one = Groups(np.ones((1, len(rate_m_s))), np.zeros(len(rate_m_s), dtype=np.int64))
     solved = solve_ranges(
         design, rate_m_s, weight, one, limit=_LIMIT, max_excluded=len(rate_m_s) // 3
     )

@@ -181,6 +181,8 @@ class _Reading:
         name, radome = self.kind[:16].strip().upper(), self.kind[16:20].strip().upper()
         if not name or not self.patterns:
             raise ValueError("no name, or no frequency")
+        if len({len(one.variation_m[0]) for one in self.patterns.values()}) > 1:
+            raise ValueError("grids that differ")
         model = AntennaModel(
             name=name,
             radome=radome or _NO_RADOME,

@@ -91,7 +91,7 @@ def test_a_satellite_that_is_off_in_all_its_values_is_excluded(seed: int, victim
         groups_of(group),
         limit=4.5,
         max_excluded=10,
-        satellite=satellite,
+        satellites=groups_of(satellite),
     )
     assert found is not None
     assert not found.used[satellite == victim].any()

@@ -30,11 +30,15 @@ def agreement() -> Agreement:
     return Agreement(n_epochs=5, span_s=9.0, memory_s=300.0)
 
 
+def add(one: Agreement, t_s: float, cycles: np.ndarray, *, is_found: bool = True) -> Verdict:
+    return one.add(t_s, one.compare(ARCS, GROUP, evidence(cycles)), is_found=is_found)
+
+
 def test_arcs_are_known_after_as_many_epochs_and_seconds_and_for_as_long() -> None:
     one, cycles = agreement(), np.arange(10)
     for t_s in range(0, 20, 2):
         assert not one.known(t_s, ARCS)[0].any() or t_s > 9
-        one.add(t_s, ARCS, GROUP, evidence(cycles), is_found=True)
+        add(one, t_s, cycles)
     is_known, known = one.known(20.0, ARCS)
     assert is_known.all()
     assert (known == cycles).all()
@@ -46,9 +50,9 @@ def test_arcs_are_known_after_as_many_epochs_and_seconds_and_for_as_long() -> No
 def test_what_is_known_is_no_evidence_of_itself() -> None:
     one, cycles = agreement(), np.arange(10)
     for t_s in range(0, 20, 2):
-        one.add(t_s, ARCS, GROUP, evidence(cycles), is_found=True)
+        add(one, t_s, cycles)
     for t_s in range(20, 60, 2):
-        one.add(t_s, ARCS, GROUP, evidence(cycles), is_found=False)
+        add(one, t_s, cycles, is_found=False)
     assert not one.known(60.0, ARCS)[0].any()
 
 
@@ -56,29 +60,29 @@ def test_another_count_of_a_group_is_no_change() -> None:
     one, cycles = agreement(), np.arange(10)
     for t_s in range(0, 20, 2):
         shifted = cycles + np.where(GROUP == 1, t_s, -3 * t_s)
-        assert not len(one.changed(ARCS, GROUP, evidence(shifted)))
-        verdict = one.add(t_s, ARCS, GROUP, evidence(shifted), is_found=True)
+        assert not len(one.changed(one.compare(ARCS, GROUP, evidence(shifted))))
+        verdict = add(one, t_s, shifted)
     assert verdict is Verdict.PROVEN
 
 
 def test_one_arc_that_changed_alone_is_named_and_begins_anew() -> None:
     one, cycles = agreement(), np.arange(10)
     for t_s in range(0, 20, 2):
-        one.add(t_s, ARCS, GROUP, evidence(cycles), is_found=True)
+        add(one, t_s, cycles)
     other = cycles + (np.arange(10) == 3)
-    assert one.changed(ARCS, GROUP, evidence(other)).tolist() == [ARCS[3]]
-    one.add(20.0, ARCS, GROUP, evidence(other), is_found=True)
+    assert one.changed(one.compare(ARCS, GROUP, evidence(other))).tolist() == [ARCS[3]]
+    add(one, 20.0, other)
     assert one.known(21.0, ARCS)[0].tolist() == [k != 3 for k in range(10)]
 
 
 def test_another_set_must_prove_itself_anew() -> None:
     one, cycles = agreement(), np.arange(10)
     for t_s in range(0, 20, 2):
-        one.add(t_s, ARCS, GROUP, evidence(cycles), is_found=True)
+        add(one, t_s, cycles)
     other = cycles * 2
-    assert one.add(20.0, ARCS, GROUP, evidence(other), is_found=True) is Verdict.CONTRADICTED
+    assert add(one, 20.0, other) is Verdict.CONTRADICTED
     assert not one.known(21.0, ARCS)[0].any()
-    verdicts = [one.add(22.0 + k, ARCS, GROUP, evidence(other), is_found=True) for k in range(12)]
+    verdicts = [add(one, 22.0 + k, other) for k in range(12)]
     assert verdicts[0] is Verdict.OWED
     assert verdicts[-1] is Verdict.PROVEN
 
@@ -86,7 +90,7 @@ def test_another_set_must_prove_itself_anew() -> None:
 def test_after_a_gap_without_test_of_motion_nothing_is_known() -> None:
     one, cycles = agreement(), np.arange(10)
     for t_s in range(0, 20, 2):
-        one.add(t_s, ARCS, GROUP, evidence(cycles), is_found=True)
+        add(one, t_s, cycles)
     one.pause()
     assert not one.known(20.0, ARCS)[0].any()
 

@@ -145,6 +145,17 @@ def test_a_damaged_antenna_is_left_out_and_counted(old: str, new: str) -> None:
     assert atx.n_damaged == 1
 
 
+def test_an_antenna_whose_grid_changes_between_carriers_is_left_out_and_counted() -> None:
+    text = antenna("X", {"C02": ((1, 2, 3), ROW)}, zenith=COARSE)
+    other = antenna("X", {"C06": ((1, 2, 3), ROW[:2])}, zenith=(0.0, 90.0, 90.0))
+    zenith = next(one for one in other if "ZEN1" in one)
+    begin = next(k for k, one in enumerate(other) if "START OF FREQUENCY" in one)
+    end = next(k for k, one in enumerate(text) if "END OF ANTENNA" in one)
+    atx = read_antex(header() + text[:end] + [zenith] + other[begin:])
+    assert atx.entries == []
+    assert atx.n_damaged == 1
+
+
 LINES = header() + trimble() + antenna("X", {"C02": ((1, 2, 3), ROW)}, zenith=COARSE)
 
 
