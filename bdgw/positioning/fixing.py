@@ -29,7 +29,8 @@ from bdgw.rtcm.observation import BoolArray, IntArray
 __all__ = ["Fixing", "Floated"]
 
 _RATIO = 3.0
-_FIX_SIGMA_M = 0.03
+_FIX_SIGMA_M = 0.05
+"""A fix is good to a decimetre, with two standard deviations."""
 
 
 class Floated(NamedTuple):
@@ -232,7 +233,7 @@ def _fixed(epoch: Floated, resolved: Resolved, evidence: Evidence) -> Solution:
         evidence.covariance,
         n_distinct(prepared.pairs.satellite[evidence.used]),
     )
-    if math.hypot(fixed.acc_h_m or 0.0, fixed.acc_v_m or 0.0) > 3.0 * _FIX_SIGMA_M:
+    if math.hypot(fixed.acc_h_m or 0.0, fixed.acc_v_m or 0.0) > _FIX_SIGMA_M:
         return epoch.without("fixed, but imprecise")
     return msgspec.structs.replace(
         fixed,
