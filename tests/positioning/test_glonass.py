@@ -78,7 +78,7 @@ BIASES = pytest.mark.parametrize(
 def test_biases_that_both_ends_declare_let_few_satellites_be_fixed(rover_m, base_m) -> None:
     one = engine("GR")
     one.set_code_phase(rover_m=of(rover_m), base_m=of(base_m))
-    found = fixed(solve(one, recording("GR", 40, rover_m, base_m), 3))
+    found = fixed(solve(one, recording("GR", 40, rover_m, base_m), 4))
     assert len(found) >= 12
     assert learned(one) == pytest.approx([rover_m - base_m] * 2, abs=1.0)
 
@@ -87,7 +87,7 @@ def test_biases_that_both_ends_declare_let_few_satellites_be_fixed(rover_m, base
 def test_of_few_satellites_nothing_wrong_is_fixed_without_them(rover_m, base_m) -> None:
     one = engine("GR")
     one.set_code_phase(base_m=of(base_m))
-    fixed(solve(one, recording("GR", 40, rover_m, base_m), 3))
+    fixed(solve(one, recording("GR", 40, rover_m, base_m), 4))
 
 
 @BIASES
@@ -119,7 +119,9 @@ def test_glonass_alone_gives_no_wrong_fix(declared: bool) -> None:
     if declared:
         one.set_code_phase(rover_m=of(LEICA_M), base_m=of(19.06))
     found = solve(one, recording("R", 90, LEICA_M, 19.06), 0)
-    assert bool(fixed(found)) == declared
+    fixed(found)
+    # Whole numbers are found and proven, but five satellites do not make a position precise.
+    assert any(one.why == "fixed, but imprecise" for one in found) == declared
 
 
 def test_the_sign_is_that_of_the_message() -> None:
