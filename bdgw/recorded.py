@@ -18,6 +18,7 @@ from bdgw.geodesy import Ecef, enu_from_ecef
 from bdgw.model import FixKind
 from bdgw.positioning.antenna import AntennaPair
 from bdgw.positioning.atmosphere import Klobuchar
+from bdgw.positioning.base_place import BaseCheck
 from bdgw.positioning.engine import EngineOptions, RtkEngine
 from bdgw.positioning.ephemeris import Orbit
 from bdgw.positioning.geometry import place_of
@@ -334,10 +335,17 @@ class Summary:
         self._kinds: Counter[FixKind] = Counter()
         self._best: dict[FixKind, list[Ecef]] = {}
         self._n_wrong = 0
+        self.base_check: BaseCheck | None = None
+        """What was found of the base's position: that it is wrong, or else the last."""
 
     def add(self, solution: Solution) -> None:
         """Count one."""
         self._kinds[solution.kind] += 1
+        check = solution.base_check
+        if check is not None and (
+            check.is_misplaced or self.base_check is None or not self.base_check.is_misplaced
+        ):
+            self.base_check = check
         if self._reference_m is None or solution.ecef_m is None:
             return
         enu = enu_from_ecef(self._reference_m, solution.ecef_m)
@@ -365,5 +373,7 @@ class Summary:
                     for mean, column in zip(means, columns, strict=True)
                 ]
                 line["max_error_m"] = round(max(math.hypot(*enu) for enu in self._best[best]), 4)
+        if self.base_check is not None:
+            line["base_check"] = msgspec.to_builtins(self.base_check)
         line["ms_per_epoch"] = round(ms_per_epoch, 3)
         return line

@@ -198,6 +198,8 @@ def _positions(
             of_mark = at_mark(solution, files.rover.antenna_hen_m)
             summary.add(of_mark)
             yield fix_line(of_mark, reference_m)
+        if summary.base_check is not None and summary.base_check.is_misplaced:
+            say(f"the base is said to be {summary.base_check}\n")
 
     return lines(), summary.fields
 

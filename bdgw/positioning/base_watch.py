@@ -3,7 +3,8 @@
 A base that is moved, or pushed over, shows in the change of its phases from one epoch to the next
 to centimetres, without any rover. A base whose announced position changes while its phases show no
 such step contradicts itself as well. In either case no fixed solution can be believed until what
-it announces and what it shows agree again.
+it announces and what it shows agree again. What is wrong from the beginning its codes tell
+(``base_place``).
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from __future__ import annotations
 import numpy as np
 
 from bdgw.geodesy import Ecef
+from bdgw.positioning.base_place import BasePlace
 from bdgw.positioning.double_difference import Groups, solve_ranges
+from bdgw.positioning.geometry import place_of
 from bdgw.positioning.match import common
 from bdgw.positioning.pairing import Pairs
 from bdgw.rtcm.lock import FloatArray
@@ -35,13 +38,19 @@ class BaseWatch:
     A base that may move (``is_moving``) is not followed: it is never doubted.
     """
 
-    def __init__(self, *, is_moving: bool = False) -> None:
+    def __init__(self, place: BasePlace, *, is_moving: bool = False) -> None:
+        self._place = place
         self._is_moving = is_moving
         self._announced_m: Ecef | None = None
         self._pairs: Pairs | None = None
         self._t_s = 0.0
         self._owed_m: FloatArray = np.zeros(3)
-        self.doubt: str | None = None
+        self._doubt: str | None = None
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the base is not believed: it moved, or does not stand where it says."""
+        return self._doubt or self._place.doubt
 
     def forget_epoch(self) -> None:
         """Forget the epoch before, as when the differences begin anew."""
@@ -51,7 +60,10 @@ class BaseWatch:
         """Take an announced position; True where it is another than before."""
         before = self._announced_m
         self._announced_m = ecef_m
-        if before is None or self._is_moving:
+        if self._is_moving or ecef_m == before:
+            return False
+        self._place.announce(place_of(ecef_m))
+        if before is None:
             return False
         step = np.array(ecef_m) - np.array(before)
         if float(np.linalg.norm(step)) < _SAME_M:
@@ -88,6 +100,7 @@ class BaseWatch:
         bound_m = _SIGMAS * float(np.sqrt(np.trace(solved.covariance)))
         if size_m < max(_MOVED_M, bound_m):
             return False
+        self._place.begin_anew()
         self._settle(shown_m=step)
         return True
 
@@ -100,8 +113,8 @@ class BaseWatch:
         if shown_m is not None:
             self._owed_m = self._owed_m - shown_m
         if float(np.linalg.norm(self._owed_m)) < _AGREE_M:
-            self.doubt, self._owed_m = None, np.zeros(3)
+            self._doubt, self._owed_m = None, np.zeros(3)
         elif shown_m is not None:
-            self.doubt = "the base moved"
+            self._doubt = "the base moved"
         else:
-            self.doubt = "the base says another position, but did not move"
+            self._doubt = "the base says another position, but did not move"

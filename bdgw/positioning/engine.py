@@ -16,6 +16,7 @@ from bdgw.geodesy import Ecef
 from bdgw.model import FixKind
 from bdgw.positioning.antenna import AntennaPair
 from bdgw.positioning.base_parts import BaseParts
+from bdgw.positioning.base_place import BasePlace
 from bdgw.positioning.base_watch import BaseWatch
 from bdgw.positioning.constellation import Constellation
 from bdgw.positioning.ephemeris import EphemerisStore, Orbit
@@ -71,7 +72,8 @@ class RtkEngine:
         mask_rad = math.radians(self.options.mask_deg)
         self._constellation = Constellation(self.store)
         self._sp = SpOptions(mask_rad=mask_rad)
-        self._watch = BaseWatch(is_moving=self.options.has_moving_base)
+        self._base_place = BasePlace()
+        self._watch = BaseWatch(self._base_place, is_moving=self.options.has_moving_base)
         self._rtk = Rtk(
             RtkOptions(fix_mask_rad=mask_rad, is_static=self.options.is_static),
             self._watch,
@@ -153,6 +155,9 @@ class RtkEngine:
         return solution
 
     def _solve(self, rover: ObservationEpoch, base: ObservationEpoch | None) -> Solution:
+        if base is not None and self._base_place.is_due(base.t_gpst_ns):
+            here = self._of_systems(base)
+            self._base_place.see(here, self._constellation, self.ionosphere)
         self._constellation.choose(rover.t_gpst_ns)
         why = "no base"
         if base is not None and self._base is not None:
@@ -160,7 +165,7 @@ class RtkEngine:
             if bases:
                 found = self._differential(rover, bases, self._base)
                 if found is not None:
-                    return found
+                    return msgspec.structs.replace(found, base_check=self._base_place.check)
                 why = "too few satellites in common"
             else:
                 why = "base too old"

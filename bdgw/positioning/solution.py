@@ -7,6 +7,7 @@ import math
 import msgspec
 
 from bdgw.model import FixKind
+from bdgw.positioning.base_place import BaseCheck
 from bdgw.positioning.geometry import Place
 from bdgw.positioning.preparation import Prepared
 from bdgw.positioning.residual import Residual
@@ -34,7 +35,8 @@ class Solution(msgspec.Struct, frozen=True, kw_only=True):
     the position; ``age_s`` is how much older the base's epoch is. ``ratio`` is that of
     the second best to the best set of integers. ``residual_m`` is the root mean square of the
     phases of a fixed solution, else of the ranges; ``residuals`` are each by itself, where the
-    engine was asked for them. ``why`` says in a word why it is no better.
+    engine was asked for them. ``base_check`` is what the base's own codes say of its position,
+    where it was used and they have told. ``why`` says in a word why it is no better.
     """
 
     t_gpst_ns: int
@@ -50,6 +52,7 @@ class Solution(msgspec.Struct, frozen=True, kw_only=True):
     residual_m: float | None = None
     n_fixed: int = 0
     residuals: tuple[Residual, ...] | None = None
+    base_check: BaseCheck | None = None
     why: str | None = None
 
 

@@ -17,6 +17,7 @@ import structlog
 
 from bdgw.model import Alarm, Provenance
 from bdgw.receiver import EpochSeen
+from bdgw.solving.base_doubt import BaseDoubts
 from bdgw.solving.comparison import Comparison
 from bdgw.solving.feed import Feed, Ready
 from bdgw.solving.job import Outcome
@@ -65,6 +66,7 @@ class Solving:
         for spec in specs:
             if spec.heading is not None:
                 self._followers.setdefault(spec.heading.device, []).append(self._feeds[spec.device])
+        self._bases = BaseDoubts()
         self._emit = emit
         self._alarm = alarm
         self._clock = clock
@@ -204,6 +206,13 @@ class Solving:
         feed.solved(ready, outcome, self._clock.monotonic_s())
         if outcome.error is not None:
             _log.error("solver_failed", device=ready.job.device, reason=outcome.error)
+        if outcome.solution is not None:
+            check, now_ns = outcome.solution.base_check, self._clock.utc_ns()
+            alarm = self._bases.see(
+                ready.job.device, ready.source, ready.station, check, utc_ns=now_ns
+            )
+            if alarm is not None:
+                self._alarm(alarm)
         self._look(ready.job.device)
 
     def _lost(self, k: int, ready: Ready | None, why: str, was_well: bool) -> None:

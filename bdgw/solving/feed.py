@@ -11,6 +11,8 @@ from collections import Counter, deque
 import msgspec
 
 from bdgw.model import Fix, FixKind, Provenance, Solver
+from bdgw.positioning.base_place import BaseCheck
+from bdgw.positioning.solution import Solution
 from bdgw.receiver import EpochSeen
 from bdgw.rtcm.frame import LEADS as RTCM3_LEADS
 from bdgw.solving.fix import fix_of, heading_of, provenance_of
@@ -102,6 +104,8 @@ class Feed:
         self._why: str | None = None
         self._equipment: dict[int, EquipmentFrame] = {}
         self._antenna_remarks: tuple[str, ...] = ()
+        self._base_check: BaseCheck | None = None
+        """What was last found of the base's position, also before its worker began anew."""
         self._vectors: Counter[FixKind] = Counter()
         self._vector_why: str | None = None
         self._has_heard = False
@@ -243,6 +247,7 @@ class Feed:
             self._dropped["undated"] += 1
             self._why = "no date is known, and no ephemeris has told one"
             return
+        solution = self._against(solution, ready.job.n_base)
         self._n_solved += 1
         self._kinds[solution.kind] += 1
         self._why = solution.why
@@ -288,7 +293,19 @@ class Feed:
             vectors={kind.value: n for kind, n in self._vectors.items()},
             vector_reason=self._vector_why,
             antennas=self._antenna_remarks,
+            base_check=self._base_check,
         )
+
+    def _against(self, solution: Solution, n_base: int) -> Solution:
+        """Call nothing fixed against a base that has been found misplaced."""
+        if n_base == self._n_base and solution.base_check is not None:
+            self._base_check = solution.base_check
+        is_misplaced = self._base_check is not None and self._base_check.is_misplaced
+        if self.joiner is not None:
+            self.joiner.is_base_misplaced = is_misplaced
+        if not is_misplaced or solution.kind is not FixKind.RTK_FIXED:
+            return solution
+        return msgspec.structs.replace(solution, kind=FixKind.RTK_FLOAT, why="misplaced base")
 
     def _rover_said(self, item: Gathered, now: float) -> None:
         if isinstance(item, EpochFrames):
@@ -388,7 +405,9 @@ class Feed:
     def _begin_base(self) -> None:
         """Let nothing of the base before meet the new one; its position may be known already."""
         self._n_base += 1
-        self._station = None
+        self._station = self._base_check = None
+        if self.joiner is not None:
+            self.joiner.is_base_misplaced = False
         self._matcher.forget_base()
 
     def _keep(self, item: OrbitFrame) -> None:

@@ -64,6 +64,8 @@ class Joiner:
         self._done: list[Position] = []
         self._last_ns: int | None = None
         self._agreed_ns: int | None = None
+        self.is_base_misplaced = False
+        """What is called fixed against such a base is not, whoever says it."""
         self.watch = AgreementWatch()
         self.last: Comparison | None = None
         self.counts: Counter[str] = Counter()
@@ -162,7 +164,13 @@ class Joiner:
             self._last_ns = entry.t_gpst_ns
             position = self._joined(entry)
             if position is not None:
-                self._done.append(_with_our_heading(position, entry.ours))
+                self._done.append(_with_our_heading(self._believed(position), entry.ours))
+
+    def _believed(self, position: Position) -> Position:
+        if not self.is_base_misplaced or position.fix.kind is not FixKind.RTK_FIXED:
+            return position
+        fix = msgspec.structs.replace(position.fix, kind=FixKind.RTK_FLOAT)
+        return msgspec.structs.replace(position, fix=fix)
 
     def _joined(self, entry: _Entry) -> Position | None:
         if entry.epoch is None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from bdgw.positioning.base_place import BaseCheck
+
 __all__ = ["SolverSnapshot"]
 
 
@@ -41,3 +43,5 @@ class SolverSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """What is not as it should be with the phase centres of the antennas."""
     reason: str | None
     """Why the last epoch is no better."""
+    base_check: BaseCheck | None = None
+    """Whether the base stands where it says, by its own observations; None while not known."""
