@@ -40,6 +40,8 @@ __all__ = ["EngineOptions", "RtkEngine", "solution_of_single"]
 _NEAR_S = 5.0
 """A place of so long ago is where to look from; a car at 30 m/s is then 150 m off."""
 _JUMP_S = 60.0
+_FARTHEST_M = 1e8
+"""What is no position of a base near the Earth, NaN and infinity among it, is not taken."""
 
 
 class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +95,7 @@ class RtkEngine:
 
     def set_base(self, ecef_m: Ecef) -> None:
         """Take the position of the base's antenna; another one than before begins anew."""
-        if not all(map(math.isfinite, ecef_m)):
+        if not all(abs(value) < _FARTHEST_M for value in ecef_m):
             return
         if self._watch.announce(ecef_m):
             self._rtk.reset()
