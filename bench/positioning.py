@@ -24,6 +24,7 @@ import numpy as np
 from bdgw.geodesy import Ecef, ecef_from_geodetic, enu_from_ecef
 from bdgw.model import FixKind
 from bdgw.positioning.engine import EngineOptions
+from bdgw.positioning.geometry import place_of
 from bdgw.positioning.solution import Solution
 from bdgw.recorded import Recording, read_recording, solutions
 from bench import damage, rtklib
@@ -289,6 +290,32 @@ def _damaged(
             one.systems,
         )
         yield _wrong(one.name, name, _judge(found, truth))
+    yield from _misplaced(one, rover, base, nav)
+
+
+def _misplaced(
+    one: Set, rover: Recording, base: Recording, nav: list[Recording]
+) -> Iterator[Figure]:
+    """The base is said to be elsewhere from the first epoch on."""
+    for off_m in (5.0, 30.0):
+        place = place_of(one.base_m or base.places[0][1])
+        x, y, z = (place.ecef_m + off_m * place.to_enu[0]).tolist()
+        elsewhere = msgspec.structs.replace(base, places=[(0, (x, y, z))])
+        found, _ = _solve(one, rover, elsewhere, nav, one.systems)
+        told = [f.base_check is not None and f.base_check.is_misplaced for f in found]
+        first = told.index(True) if any(told) else len(found)
+        n_after = sum(f.kind is FixKind.RTK_FIXED for f in found[first:])
+        case = f"{one.name}, base said to be {off_m:g} m farther east"
+        yield figure("positioning", f"{case}: epochs until told", first, "epochs", ok=True)
+        yield figure(
+            "positioning",
+            f"{case}: fixed after",
+            n_after,
+            "fixes",
+            ok=True,
+            target="0",
+            met=n_after == 0,
+        )
 
 
 def _wrong(name: str, case: str, judged: Judged) -> Figure:

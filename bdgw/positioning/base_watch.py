@@ -62,6 +62,7 @@ class BaseWatch:
         self._announced_m = ecef_m
         if self._is_moving or ecef_m == before:
             return False
+        was_misplaced = self._place.doubt is not None
         self._place.announce(place_of(ecef_m))
         if before is None:
             return False
@@ -69,6 +70,10 @@ class BaseWatch:
         if float(np.linalg.norm(step)) < _SAME_M:
             return False
         self._pairs = None
+        if was_misplaced and self._place.doubt is None:
+            # A wrong position was put right: what led to it is of no account.
+            self._doubt, self._owed_m = None, np.zeros(3)
+            return True
         self._settle(announced_m=step)
         return True
 

@@ -232,3 +232,46 @@ async def test_with_both_the_receiver_is_checked_every_epoch(tmp_path: Path, mos
     assert abs(alarm["diff_h_m"] - 5.0) < CENTIMETRES
     assert shown["solver"]["compared"]["disagreed"] >= 3
     assert shown["solver"]["is_disagreeing"] is True
+
+
+@pytest.mark.parametrize("mode", ["gateway", "both"])
+async def test_nothing_is_fixed_against_a_base_that_stands_elsewhere(
+    mode: str, tmp_path: Path, mosquitto, watching
+):
+    """It says 30 m east of its antenna from the beginning; the receiver believes it."""
+    broker = await mosquitto()
+    seen = watching(broker.port)
+    port, base_port = free_port(), free_port()
+    spoken = "output=nmea+rtcm,quality=rtk_fixed,sky_every_s=3600"
+    base_line = rover_line(
+        base_port,
+        name="base",
+        station=77,
+        position_every_s=1,
+        lat_deg=BASE.lat_deg,
+        lon_deg=BASE.lon_deg,
+        alt_hae_m=BASE.alt_hae_m,
+        move="0:30:0:0",
+        move_is_told_only="true",
+    )
+    async with field(rover_line(port) + f",{spoken}", base_line):
+        text = (
+            head(tmp_path, f'url = "{broker.url}"')
+            + correction("site", "device://base")
+            + device("base", f"tcp://127.0.0.1:{base_port}", 'role = "base"')
+            + device("rover", f"tcp://127.0.0.1:{port}", 'correction = "site"', f'solve = "{mode}"')
+        )
+        async with running(text) as run:
+            await until(lambda: seen.alarms("base_misplaced"), "the alarm")
+            n_before = len(seen.values(FIX))
+            await until(lambda: len(seen.values(FIX)) > n_before + 8, "epochs after it")
+            shown = await run.device("rover")
+            records = seen.values(FIX)[n_before + 2 :]
+            (alarm,) = seen.alarms("base_misplaced")
+    schema("alarm").validate(alarm)
+    assert (alarm["dev"], alarm["correction"], alarm["station"]) == ("rover", "site", 77)
+    assert abs(alarm["off_east_m"] - 30.0) < 3.0
+    assert abs(alarm["off_north_m"]) < 3.0
+    assert "rtk_float" in {record["fix"] for record in records}
+    assert "rtk_fixed" not in {record["fix"] for record in records}
+    assert shown["solver"]["base_check"]["is_misplaced"] is True

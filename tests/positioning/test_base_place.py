@@ -168,6 +168,18 @@ def test_nothing_is_fixed_against_a_misplaced_base():
     assert set(kinds[5:]) == {FixKind.RTK_FLOAT}
 
 
+def test_it_is_fixed_again_once_the_position_is_put_right():
+    engine = RtkEngine(EngineOptions(systems="GC"))
+    assert solved(engine, beside(30.0, 0.0, 0.0), 20)[-1] is FixKind.RTK_FLOAT
+    engine.set_base(BASE_M)
+    rover, base = Receiver(3), Receiver(4)
+    for k in range(20, 40):
+        t = T0_NS + k * S_NS
+        solution = engine.solve(rover.measure(t, ROVER_M), base.measure(t, BASE_M))
+    assert solution.kind is FixKind.RTK_FIXED
+    assert solution.ecef_m == pytest.approx(ROVER_M, abs=0.05)
+
+
 def test_a_moving_base_is_not_judged():
     engine = RtkEngine(EngineOptions(systems="GC", has_moving_base=True))
     assert set(solved(engine, beside(30.0, 0.0, 0.0), 20)) == {FixKind.RTK_FIXED}

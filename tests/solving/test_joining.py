@@ -104,6 +104,18 @@ def test_what_a_later_epoch_has_passed_over_waits_no_longer():
     assert [p.solver for p in joiner.positions()] == [Solver.RECEIVER]
 
 
+def test_against_a_misplaced_base_nobody_is_fixed():
+    joiner = Joiner(wait_s=1.5)
+    assert both(joiner, 0.0, FixKind.RTK_FIXED, FixKind.RTK_FIXED).fix.kind is FixKind.RTK_FIXED
+    joiner.is_base_misplaced = True
+    assert both(joiner, 1.0, FixKind.RTK_FIXED, FixKind.RTK_FLOAT).fix.kind is FixKind.RTK_FLOAT
+    joiner.receiver(told(FixKind.RTK_FIXED, 2.0, 2.0), 2.0)
+    joiner.tick(2.3)
+    assert [p.fix.kind for p in joiner.positions()] == [FixKind.RTK_FLOAT]
+    joiner.is_base_misplaced = False
+    assert both(joiner, 3.0, FixKind.RTK_FIXED, FixKind.RTK_FIXED).fix.kind is FixKind.RTK_FIXED
+
+
 EVENTS = st.tuples(
     st.sampled_from(["receiver", "raw", "solved", "tick"]),
     st.integers(0, 12),
