@@ -11,6 +11,7 @@ taken from a model where it can be measured: errors of models are those that do 
 from __future__ import annotations
 
 import math
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ from bdgw.positioning.delay import group_delay_m
 from bdgw.positioning.double_difference import RangeSolution, groups_of, solve_ranges
 from bdgw.positioning.geometry import Place, place_of, view_from
 from bdgw.positioning.ionosphere import L1_HZ, Ionosphere, delay_on_l1_m
-from bdgw.positioning.match import distinct
+from bdgw.positioning.match import common, distinct
 from bdgw.positioning.observation import ObservationEpoch
 from bdgw.positioning.satellite import (
     BDS,
@@ -32,7 +33,7 @@ from bdgw.positioning.satellite import (
 )
 from bdgw.positioning.single_point import cells_once
 from bdgw.rtcm.lock import FloatArray
-from bdgw.rtcm.observation import SPEED_OF_LIGHT_M_S, BoolArray, IntArray
+from bdgw.rtcm.observation import SPEED_OF_LIGHT_M_S, IntArray
 
 __all__ = ["UNKNOWN_ZENITH_M", "CodePlace", "place_by_codes"]
 
@@ -96,54 +97,25 @@ def place_by_codes(
     is_known = np.isfinite(states.position_m[:, 0])
     cells, states, chosen = cells.taken(is_known), states.taken(is_known), chosen[is_known]
     value_m = cells.pseudorange_m - delay_m[chosen] + SPEED_OF_LIGHT_M_S * states.clock_s
-    main, other = _carriers(cells)
-    for ranges in (
-        _two_carriers(cells, states, value_m, main, other),
-        _one_carrier(cells, states, value_m, main),
-    ):
+    for ranges_of in (_two_carriers, _one_carrier):
+        ranges = ranges_of(cells, states, value_m)
         found = _solve(ranges, epoch.t_gpst_ns, ionosphere, near, mask_rad)
         if found is not None:
             return found
     return None
 
 
-def _carriers(cells: ObservationEpoch) -> tuple[BoolArray, BoolArray]:
-    """Tell which cells are on the main carrier of their system, and which on the one beside it.
-
-    The main one is that with most satellites, of several the highest; so is the other one.
-    """
-    system, band = cells.satellite // N_SYSTEM_SATELLITES, band_of(cells.signal)
-    main, other = (np.zeros(len(system), dtype=np.bool_) for _ in range(2))
-    for one in distinct(system):
-        mine = system == one
-        bands = sorted(
-            distinct(band[mine]),
-            key=lambda b: (
-                -np.count_nonzero(mine & (band == b)),
-                -float(cells.frequency_hz[mine & (band == b)].max()),
-            ),
-        )
-        main |= mine & (band == bands[0])
-        if len(bands) > 1:
-            other |= mine & (band == bands[1])
-    return main, other
-
-
-def _two_carriers(
-    cells: ObservationEpoch,
-    states: SatelliteStates,
-    value_m: FloatArray,
-    main: BoolArray,
-    other: BoolArray,
-) -> _Ranges:
+def _two_carriers(cells: ObservationEpoch, states: SatelliteStates, value_m: FloatArray) -> _Ranges:
     """Join both carriers: (f1^2 P1 - f2^2 P2) / (f1^2 - f2^2), IS-GPS-200, 20.3.3.3.3.3."""
-    first, second = main.nonzero()[0], other.nonzero()[0]
-    _, at_first, at_second = np.intersect1d(
-        cells.satellite[first], cells.satellite[second], assume_unique=True, return_indices=True
-    )
-    first, second = first[at_first], second[at_second]
-    square_1, square_2 = cells.frequency_hz[first] ** 2, cells.frequency_hz[second] ** 2
-    part = square_1 / (square_1 - square_2)
+    system = cells.satellite // N_SYSTEM_SATELLITES
+    firsts, seconds = [], []
+    for one in distinct(system):
+        first, second = _best_pair(cells, (system == one).nonzero()[0])
+        firsts.append(first)
+        seconds.append(second)
+    first = np.concatenate([*firsts, np.zeros(0, dtype=np.int64)])
+    second = np.concatenate([*seconds, np.zeros(0, dtype=np.int64)])
+    part = _part(cells.frequency_hz[first], cells.frequency_hz[second])
     return _Ranges(
         cells.satellite[first],
         states.taken(first),
@@ -153,10 +125,38 @@ def _two_carriers(
     )
 
 
-def _one_carrier(
-    cells: ObservationEpoch, states: SatelliteStates, value_m: FloatArray, main: BoolArray
-) -> _Ranges:
-    at = main.nonzero()[0]
+def _best_pair(cells: ObservationEpoch, at: IntArray) -> tuple[IntArray, IntArray]:
+    """Choose two carriers of a system: of many satellites, and far apart; give their cells."""
+    band = band_of(cells.signal[at])
+    best, most = (at[:0], at[:0]), 0.0
+    for one, other in combinations(distinct(band), 2):
+        first, second = at[band == one], at[band == other]
+        # The cells are sorted by satellite.
+        in_first, in_second = common(cells.satellite[first], cells.satellite[second])
+        first, second = first[in_first], second[in_second]
+        part = _part(cells.frequency_hz[first], cells.frequency_hz[second])
+        worth = float(np.sum(1.0 / np.hypot(part, 1.0 - part)))
+        if worth > most:
+            best, most = (first, second), worth
+    return best
+
+
+def _part(first_hz: FloatArray, second_hz: FloatArray) -> FloatArray:
+    square_1, square_2 = first_hz**2, second_hz**2
+    part: FloatArray = square_1 / (square_1 - square_2)
+    return part
+
+
+def _one_carrier(cells: ObservationEpoch, states: SatelliteStates, value_m: FloatArray) -> _Ranges:
+    """Take of each system the carrier that most satellites have, of several the highest."""
+    system, band = cells.satellite // N_SYSTEM_SATELLITES, band_of(cells.signal)
+    is_main = np.zeros(len(system), dtype=np.bool_)
+    for one in distinct(system):
+        of_bands = [(system == one) & (band == b) for b in distinct(band[system == one])]
+        is_main |= max(
+            of_bands, key=lambda mine: (int(mine.sum()), float(cells.frequency_hz[mine].max()))
+        )
+    at = is_main.nonzero()[0]
     gamma = (L1_HZ / cells.frequency_hz[at]) ** 2
     return _Ranges(cells.satellite[at], states.taken(at), value_m[at], np.ones(len(at)), gamma)
 
