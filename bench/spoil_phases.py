@@ -152,7 +152,7 @@ def wrong_orbits(scene: Scene, rng: random.Random) -> Scene:
 
 
 def wrong_base(scene: Scene, rng: random.Random) -> Scene:
-    """The base announces a place 5 or 30 m away; the rover is then wrong by the same."""
+    """The base announces a place 5 or 30 m away; until that is told the rover is wrong by it."""
     size_m = rng.choice((5.0, 30.0))
     way = np.array([rng.gauss(0.0, 1.0) for _ in range(3)])
     off_m = size_m * way / np.linalg.norm(way)
