@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bdgw.positioning.ambiguity import FloatSolution
+from bdgw.positioning.carry_over import carried_over
 from bdgw.positioning.lambda_ import Decorrelated, decorrelate, search, success_rate
 from bdgw.rtcm.lock import FloatArray
 from bdgw.rtcm.observation import BoolArray, IntArray
@@ -136,7 +137,11 @@ class Resolver:
 
     def _decorrelate(self, a: FloatArray, q: FloatArray, key: IntArray) -> Decorrelated:
         name = key.tobytes()
-        reduced = decorrelate(a, q, self._known.pop(name, None))
+        guess = self._known.pop(name, None)
+        if guess is None and self._known:
+            last, transform = next(reversed(self._known.items()))
+            guess = carried_over(np.frombuffer(last, dtype=key.dtype), transform, key)
+        reduced = decorrelate(a, q, guess)
         while len(self._known) >= _REMEMBERED:
             del self._known[next(iter(self._known))]
         self._known[name] = reduced.transform
