@@ -32,6 +32,7 @@ from bdgw.positioning.satellite import (
     is_bds_geo,
 )
 from bdgw.positioning.single_point import cells_once
+from bdgw.positioning.student import student_factor
 from bdgw.rtcm.lock import FloatArray
 from bdgw.rtcm.observation import SPEED_OF_LIGHT_M_S, IntArray
 
@@ -242,15 +243,6 @@ def _said(
             np.zeros(1, dtype=np.bool_),
         )
         zenith_m = float(over[0]) if is_modelled else UNKNOWN_ZENITH_M
-    scale = max(1.0, found.chi2) * _few(found.n_left) ** 2
+    scale = max(1.0, found.chi2) * student_factor(found.n_left) ** 2
     covariance = place.to_enu @ found.covariance @ place.to_enu.T * scale
     return CodePlace(place.ecef_m + found.step_m, covariance, max(zenith_m, 0.0))
-
-
-def _few(n_left: int) -> float:
-    """Widen standard deviations that few satellites to spare vouch for.
-
-    Three of them shall hold as often as of a normal distribution: Student's t by its expansion
-    at z = 3 (Abramowitz and Stegun, 26.7.5).
-    """
-    return 1.0 + 2.5 / n_left + 5.75 / n_left**2

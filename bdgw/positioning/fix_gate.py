@@ -21,6 +21,7 @@ from bdgw.positioning.integers import Resolved
 from bdgw.positioning.match import n_distinct
 from bdgw.positioning.preparation import Prepared
 from bdgw.positioning.satellite import N_SYSTEM_SATELLITES
+from bdgw.positioning.student import student_factor
 from bdgw.positioning.three import squared_in
 from bdgw.rtcm.lock import FloatArray
 from bdgw.rtcm.observation import BoolArray, IntArray
@@ -171,7 +172,7 @@ def examine(
     most = max(1.0, of_satellites, _with_excluded(chi2, solved, tried))
     return Evidence(
         step_m,
-        solved.covariance * most * _few(max(n_spare, 1)) ** 2 + doubt_m2,
+        solved.covariance * most * student_factor(max(n_spare, 1)) ** 2 + doubt_m2,
         (cycles + counted).astype(np.int64),
         near,
         solved.n_left,
@@ -259,15 +260,6 @@ def _of_satellites(
     off = np.bincount(row, weight * off_m)
     n_spare = n_to_spare(prepared.pairs.satellite[weight > 0.0]) - n_levels
     return float(np.sum(off**2 / np.maximum(total, 1e-12))) / max(n_spare, 1), n_spare
-
-
-def _few(n_left: int) -> float:
-    """Widen standard deviations that few satellites to spare vouch for.
-
-    Three of them shall hold as often as of a normal distribution: Student's t by its expansion
-    at z = 3 (Abramowitz and Stegun, 26.7.5).
-    """
-    return 1.0 + 2.5 / n_left + 5.75 / n_left**2
 
 
 def _refusal(

@@ -284,6 +284,7 @@ class Feed:
             dropped=dict(self._matcher.dropped + self._dropped),
             waiting=len(self._ready),
             ephemerides=len(self._orbits),
+            bad_checksums=self._raw.n_bad_checksum,
             ms_per_epoch=None if self._ms_per_epoch is None else round(self._ms_per_epoch, 3),
             worker=worker,
             worker_restarts=self.n_restarts,

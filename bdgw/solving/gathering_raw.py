@@ -34,6 +34,11 @@ class RawGatherer:
         self._told: dict[tuple[int, int], bytes] = {}
         self._near_gpst_ns = 0
 
+    @property
+    def n_bad_checksum(self) -> int:
+        """Count the messages of broadcast data that were passed over for their checksum."""
+        return self._words.n_bad_checksum
+
     def receive(self, frame: bytes, *, now: float) -> list[Gathered]:
         """Take a frame; gives what is whole with it."""
         if frame[0] in unicore_frame.LEADS:

@@ -28,6 +28,8 @@ class SolverSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     receiver sends epochs in two), ``failed``, ``worker_ended``."""
     waiting: int
     ephemerides: int
+    bad_checksums: int
+    """Messages of modern broadcast data passed over, because their checksum is wrong."""
     ms_per_epoch: float | None
     """Of a processor, smoothed."""
     worker: str

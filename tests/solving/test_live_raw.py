@@ -26,7 +26,9 @@ from bdgw.ubx import frame as ubx
 from bdgw.unicore import frame as unicore
 from bdgw.wire.splitter import Frame
 from fwsim.ubx_message import frame as sealed
+from fwsim.ubx_modern_words import ModernTerms, b_cnav2
 from tests.conftest import shared_data
+from tests.rawlog.modern_ephemeris import some_ephemeris
 from tests.solving.streams import T0_GPST_NS, raw_rover, station, truth_m
 
 SPEC = SolverSpec(device="r", mode=SolveMode.GATEWAY, has_base=True)
@@ -43,6 +45,10 @@ def frames_of(data: bytes, seed: int) -> Iterator[Frame]:
         session.receive(data[at : at + size], now=0.0)
         at += size
         yield from (event for event in session.events() if isinstance(event, Frame))
+
+
+def raw_words() -> list[bytes]:
+    return b_cnav2(some_ephemeris(30), ModernTerms(), T0_GPST_NS)
 
 
 def base_frames_of(data: bytes) -> list[bytes]:
@@ -213,6 +219,16 @@ def test_of_two_languages_the_first_is_solved_and_the_other_once_that_is_silent(
     assert feed.snapshot(worker="runs").language == "rtcm3"
     assert after is not None
     assert after.job.n_base > max(before)  # nothing of the other phases is left
+
+
+def test_words_with_a_wrong_checksum_are_counted_in_the_status():
+    feed = Feed(SPEC)
+    for message in raw_words():
+        for flipped in (0, 1):
+            payload = bytearray(message[6:-2])
+            payload[20] ^= flipped
+            feed.rover_frame(sealed(2, 0x13, bytes(payload)), near_gpst_ns=None, now=0.0)
+    assert feed.snapshot(worker="runs").bad_checksums == len(raw_words()) > 0
 
 
 def test_a_receiver_without_time_has_no_epoch():
