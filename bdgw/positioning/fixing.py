@@ -176,11 +176,10 @@ class Fixing:
         self, epoch: Floated, chosen: _Set, compared: Compared, found: Compared | None
     ) -> tuple[Solution, Evidence | None]:
         """Believe a set, or say why not; ``found`` is what the search of the epoch came to."""
-        doubt = self._doubt(epoch, chosen, compared)
-        if isinstance(doubt, str):
+        evidence = self._examined(epoch, chosen, compared)
+        if isinstance(evidence, str):
             self._agreed.fail()
-            return epoch.without(doubt), None
-        evidence = doubt
+            return epoch.without(evidence), None
         t_s = epoch.said.t_gpst_ns * 1e-9
         verdict = self._agreed.add(t_s, found or compared, is_found=found is not None)
         if verdict is Verdict.CONTRADICTED:
@@ -195,8 +194,8 @@ class Fixing:
         self._code_phase.learn(t_s, evidence.levels)
         return fixed, evidence
 
-    def _doubt(self, epoch: Floated, chosen: _Set, compared: Compared) -> Evidence | str:
-        """Give the evidence that is left of a set, or why it is not believed."""
+    def _examined(self, epoch: Floated, chosen: _Set, compared: Compared) -> Evidence | str:
+        """Give the evidence that is left of a set beside the epochs before, or the doubt."""
         evidence, pairs = chosen.evidence, epoch.prepared.pairs
         self._changed = self._agreed.changed(compared)
         if len(self._changed):
