@@ -36,6 +36,12 @@ _CSV_COLUMNS = (
     "course_deg",
     "sats_used",
     "hdop",
+    # Behind what was there before: a table may be read by the place of its columns.
+    "heading_deg",
+    "acc_heading_deg",
+    "pitch_deg",
+    "acc_pitch_deg",
+    "baseline_m",
 )
 _CSV_PLACE = ("boot", "seq", "t_rx")
 """Where a fix stands in the stream of its device."""

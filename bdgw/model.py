@@ -116,7 +116,6 @@ class Fix(msgspec.Struct, frozen=True, kw_only=True):
     corr_age_s: float | None = None
     corr_station: int | None = None
     heading: Heading | None = None
-    """Only of a live fix; the history does not keep it."""
 
 
 class Satellite(msgspec.Struct, frozen=True, gc=False):

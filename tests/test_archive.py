@@ -20,7 +20,7 @@ from bdgw.publish.loss import FixRange, Losses
 from bdgw.publish.payload import device_fix_payload
 from bdgw.timescale import SECOND_NS
 from tests.store.history_of import history_of
-from tests.store.history_rig import T0_NS, fix
+from tests.store.history_rig import T0_NS, fix, headed
 
 N = 2500
 
@@ -65,6 +65,31 @@ async def test_page_by_page_gives_the_whole(tmp_path: Path, limit: int):
         whole = [(item.boot, item.seq) for item in first + second]
         assert found == whole[: len(found)]
         assert len(found) == (3 if limit == 1 else len(whole))
+
+
+async def test_a_heading_is_in_every_format_that_has_a_place_for_it(tmp_path: Path):
+    values = {
+        "heading_deg": 193.065,
+        "acc_heading_deg": 0.035,
+        "pitch_deg": -1.25,
+        "acc_pitch_deg": 0.07,
+        "baseline_m": 0.9907,
+    }
+    async with history_of(tmp_path, headed(fix(0)), fix(1)) as history:
+        kept = archive(history)
+        told, plain = json.loads(await text_of(kept, "json"))["fixes"]
+        assert values.items() <= told.items()
+        assert values.keys().isdisjoint(plain)
+        collection = json.loads(await text_of(kept, "geojson"))
+        told, plain = (each["properties"] for each in collection["features"])
+        assert values.items() <= told.items()
+        assert values.keys().isdisjoint(plain)
+        told, plain = csv.DictReader(io.StringIO(await text_of(kept, "csv")))
+        assert {name: told[name] for name in values} == {
+            name: str(value) for name, value in values.items()
+        }
+        assert {plain[name] for name in values} == {""}
+        assert [*told][-6:] == ["hdop", *values], "what was there keeps its place"
 
 
 async def test_the_other_formats_have_the_same_fixes(tmp_path: Path):

@@ -13,11 +13,12 @@ import pytest
 
 from bdgw.history import History, RepairBusyError, RepairError
 from bdgw.model import DeviceFix
+from bdgw.publish.payload import device_fix_payload
 from bdgw.repair import RANGE_MAX, Repair
 from bdgw.repair_command import RepairCommands
 from tests.publish.brokers import until
 from tests.store.history_of import history_of
-from tests.store.history_rig import fix
+from tests.store.history_rig import fix, headed
 
 RATE_PER_S = 500.0
 
@@ -63,6 +64,17 @@ async def test_what_is_there_is_sent_and_what_is_not_is_told(tmp_path: Path):
         await until(lambda: repair.n_sent == 891, "all are sent")
     assert lane.sent == [item for item in kept if item.seq >= 100]
     assert lane.slept_s >= 891 / RATE_PER_S - 1e-9
+
+
+async def test_what_is_sent_again_says_what_was_said_the_first_time(tmp_path: Path):
+    kept = [headed(fix(0)), fix(1), headed(fix(2))]
+    lane = Lane()
+    async with history_of(tmp_path, *kept) as history, repairing(history, lane) as repair:
+        await repair.request("a", "b1", 0, 2)
+        await until(lambda: repair.n_sent == 3, "all are sent")
+    sent = [device_fix_payload("gw", item) for item in lane.sent]
+    assert sent == [device_fix_payload("gw", item) for item in kept]
+    assert [json.loads(payload).get("heading_deg") for payload in sent] == [193.065, None, 193.065]
 
 
 async def test_requests_go_one_after_the_other_and_only_so_many_wait(tmp_path: Path):

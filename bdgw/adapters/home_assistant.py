@@ -81,6 +81,7 @@ def encode_place(item: DeviceFix) -> bytes | Refusal:
         "vertical_accuracy": fix.acc_v_m,
         "speed_m_s": fix.speed_m_s,
         "course_deg": fix.course_deg,
+        "heading_deg": None if fix.heading is None else fix.heading.heading_deg,
         "fix": fix.kind.value,
         "frame": item.frame,
         "epoch": item.frame_epoch_year,

@@ -83,6 +83,11 @@ class FixRecord(msgspec.Struct, frozen=True, kw_only=True):
     corr_age_s: float | None = None
     corr_frame: str | None = None
     corr_epoch_year: float | None = None
+    heading_deg: float | None = None
+    acc_heading_deg: float | None = None
+    pitch_deg: float | None = None
+    acc_pitch_deg: float | None = None
+    baseline_m: float | None = None
 
 
 class _Codec(Protocol):
@@ -180,6 +185,7 @@ class _FrameName(msgspec.Struct, frozen=True):
 _ANGLE = _Scaled(10**10, is_signed=True)
 _HEIGHT = _Scaled(10**4, is_signed=True)
 _LENGTH = _Scaled(10**4)
+_DIRECTION = _Scaled(10**3)
 _YEAR = _Scaled(10**4)
 # The place of a row is its bit. Latitude and longitude are there together or not at all.
 _ROWS: tuple[tuple[str, _Codec], ...] = (
@@ -198,7 +204,7 @@ _ROWS: tuple[tuple[str, _Codec], ...] = (
     ("acc_v_m", _LENGTH),
     ("acc_conf", _Scaled(10**4)),
     ("speed_m_s", _Scaled(10**4)),
-    ("course_deg", _Scaled(10**3)),
+    ("course_deg", _DIRECTION),
     ("sats_used", _Whole()),
     ("hdop", _Scaled(10**2)),
     ("corr_name", _Text()),
@@ -207,12 +213,17 @@ _ROWS: tuple[tuple[str, _Codec], ...] = (
     ("corr_age_s", _Scaled(10**3)),
     ("corr_frame", _FrameName()),
     ("corr_epoch_year", _YEAR),
+    ("heading_deg", _DIRECTION),
+    ("acc_heading_deg", _DIRECTION),
+    ("pitch_deg", _Scaled(10**3, is_signed=True)),
+    ("acc_pitch_deg", _DIRECTION),
+    ("baseline_m", _LENGTH),
 )
 
 
 def record_of(item: DeviceFix) -> FixRecord:
     """Give what is recorded of a fix: what the JSON says of it."""
-    fix, corr = item.fix, item.corr
+    fix, corr, heading = item.fix, item.corr, item.fix.heading
     has_place = fix.lat_deg is not None and fix.lon_deg is not None
     return FixRecord(
         kind=fix.kind,
@@ -243,6 +254,11 @@ def record_of(item: DeviceFix) -> FixRecord:
         corr_age_s=fix.corr_age_s if corr is None else corr.age_s,
         corr_frame=None if corr is None else corr.frame,
         corr_epoch_year=None if corr is None else corr.frame_epoch_year,
+        heading_deg=None if heading is None else heading.heading_deg,
+        acc_heading_deg=None if heading is None else heading.acc_heading_deg,
+        pitch_deg=None if heading is None else heading.pitch_deg,
+        acc_pitch_deg=None if heading is None else heading.acc_pitch_deg,
+        baseline_m=None if heading is None else heading.baseline_m,
     )
 
 

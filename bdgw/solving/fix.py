@@ -51,7 +51,8 @@ def heading_of(attitude: Attitude | None) -> Heading | None:
     return Heading(
         heading_deg=round(attitude.heading_deg, 3) % 360.0,
         acc_heading_deg=round(attitude.acc_heading_deg, 3),
-        pitch_deg=round(attitude.pitch_deg, 3),
+        # A negative zero is none: it would be published, and SQLite does not keep it.
+        pitch_deg=round(attitude.pitch_deg, 3) + 0.0,
         acc_pitch_deg=round(attitude.acc_pitch_deg, 3),
         baseline_m=round(attitude.length_m, 4),
     )

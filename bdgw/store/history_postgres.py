@@ -18,16 +18,12 @@ from bdgw.model import DeviceFix
 from bdgw.shortmsg.ledger_store import StoreError
 from bdgw.store.history_backend import HistoryItem, HistoryLimits, Written
 from bdgw.store.history_postgres_schema import migrate
-from bdgw.store.history_row import context_of, fix_row, instant_utc_ns
+from bdgw.store.history_row import FIX_COLUMNS, context_of, fix_row, instant_utc_ns
 from bdgw.store.history_schema import BLOCK
 
 __all__ = ["PostgresHistory", "PostgresServer"]
 
-_COLUMNS: LiteralString = (
-    "stream, seq, context, t_utc_ns, t_gpst_ns, tod_utc_ns, t_rx_utc_ns, lat_deg, lon_deg, "
-    "alt_hae_m, alt_msl_m, acc_h_m, acc_v_m, speed_m_s, course_deg, sats_used, hdop, corr_age_s, "
-    "corr_station, provenance_age_s"
-)
+_COLUMNS: LiteralString = f"stream, {FIX_COLUMNS}"
 _KEEP: LiteralString = f"""WITH kept AS (
         INSERT INTO bdgw.fix ({_COLUMNS}) SELECT {_COLUMNS} FROM arriving
         ON CONFLICT (stream, seq) DO NOTHING RETURNING stream, seq, t_utc_ns)

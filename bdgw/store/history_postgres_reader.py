@@ -20,16 +20,12 @@ from bdgw.model import DeviceFix
 from bdgw.shortmsg.ledger_store import StoreError
 from bdgw.store.history_gaps import find_missing
 from bdgw.store.history_postgres import PostgresServer
-from bdgw.store.history_row import fix_of
+from bdgw.store.history_row import FIX_COLUMNS, fix_of
 from bdgw.store.history_schema import BLOCK
 
 __all__ = ["PostgresHistoryReader"]
 
-_COLUMNS: LiteralString = (
-    "value, seq, context, t_utc_ns, t_gpst_ns, tod_utc_ns, t_rx_utc_ns, lat_deg, lon_deg, "
-    "alt_hae_m, alt_msl_m, acc_h_m, acc_v_m, speed_m_s, course_deg, sats_used, hdop, corr_age_s, "
-    "corr_station, provenance_age_s"
-)
+_COLUMNS: LiteralString = f"value, {FIX_COLUMNS}"
 _FIRST_NS, _LAST_NS = -(1 << 63), (1 << 63) - 1
 _BLOCKS = 32
 """Looked for at a time: a page needs few of them, and a long range has thousands."""

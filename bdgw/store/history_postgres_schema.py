@@ -81,7 +81,27 @@ _FIRST: tuple[LiteralString, ...] = (
         JOIN bdgw.context ON context.id = fix.context""",
 )
 
-MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (_FIRST,)
+_HEADING: tuple[LiteralString, ...] = (
+    # One statement: the table is locked once, and no row is touched.
+    """ALTER TABLE bdgw.fix
+        ADD COLUMN heading_deg double precision,
+        ADD COLUMN acc_heading_deg double precision,
+        ADD COLUMN pitch_deg double precision,
+        ADD COLUMN acc_pitch_deg double precision,
+        ADD COLUMN baseline_m double precision""",
+    # Replaced and not made anew, so that what others have built on it stays: new columns come last.
+    """CREATE OR REPLACE VIEW bdgw.fixes AS SELECT
+        gateway, device, boot, seq, to_timestamp(t_utc_ns / 1e9) AS t,
+        value::jsonb ->> 0 AS fix, value::jsonb ->> 1 AS time_quality,
+        lat_deg, lon_deg, alt_hae_m, alt_msl_m, value::jsonb ->> 4 AS frame,
+        acc_h_m, acc_v_m, speed_m_s, course_deg, sats_used, hdop,
+        value::jsonb -> 7 ->> 0 AS correction, coalesce(provenance_age_s, corr_age_s) AS corr_age_s,
+        heading_deg, acc_heading_deg, pitch_deg, acc_pitch_deg, baseline_m
+        FROM bdgw.fix JOIN bdgw.stream ON stream.id = fix.stream
+        JOIN bdgw.context ON context.id = fix.context""",
+)
+
+MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (_FIRST, _HEADING)
 """From each version to the next, beginning without tables (0). Only ever appended to."""
 
 

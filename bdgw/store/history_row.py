@@ -6,20 +6,22 @@ the row has its number. The round trip gives the same fix, to the bit.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, LiteralString
 
 import msgspec
 
-from bdgw.model import DeviceFix, Fix, FixKind, Provenance, Solver, TimeQuality, Via
+from bdgw.model import DeviceFix, Fix, FixKind, Heading, Provenance, Solver, TimeQuality, Via
 from bdgw.timescale import gpst_from_posix, posix_from_gpst, utc_from_gpst
 
 __all__ = ["FIX_COLUMNS", "context_of", "fix_of", "fix_row", "instant_utc_ns"]
 
-FIX_COLUMNS = (
+FIX_COLUMNS: LiteralString = (
     "seq, context, t_utc_ns, t_gpst_ns, tod_utc_ns, t_rx_utc_ns, lat_deg, lon_deg, alt_hae_m, "
     "alt_msl_m, acc_h_m, acc_v_m, speed_m_s, course_deg, sats_used, hdop, corr_age_s, "
-    "corr_station, provenance_age_s"
+    "corr_station, provenance_age_s, heading_deg, acc_heading_deg, pitch_deg, acc_pitch_deg, "
+    "baseline_m"
 )
+_NO_HEADING = (None,) * 5
 _BELIEVED = (TimeQuality.GNSS, TimeQuality.GNSS_WEEK_RESOLVED, TimeQuality.HOST_DATE)
 
 _ProvenanceRow = tuple[str | None, str | None, int | None, str | None, float | None]
@@ -100,6 +102,7 @@ def fix_row(item: DeviceFix, context: int, t_utc_ns: int) -> tuple[Any, ...]:
         fix.corr_age_s,
         fix.corr_station,
         None if item.corr is None else item.corr.age_s,
+        *_heading_row(fix.heading),
     )
 
 
@@ -146,6 +149,7 @@ def fix_of(device: str, boot: str, context: str, row: tuple[Any, ...]) -> Device
         hdop=row[15],
         corr_age_s=row[16],
         corr_station=row[17],
+        heading=_heading_of(row[19:24]),
     )
     return DeviceFix(
         device=device,
@@ -158,4 +162,30 @@ def fix_of(device: str, boot: str, context: str, row: tuple[Any, ...]) -> Device
         frame=frame,
         frame_epoch_year=frame_epoch,
         corr=corr,
+    )
+
+
+def _heading_row(heading: Heading | None) -> tuple[float | None, ...]:
+    if heading is None:
+        return _NO_HEADING
+    return (
+        heading.heading_deg,
+        heading.acc_heading_deg,
+        heading.pitch_deg,
+        heading.acc_pitch_deg,
+        heading.baseline_m,
+    )
+
+
+def _heading_of(row: tuple[Any, ...]) -> Heading | None:
+    # All of it or nothing: what is no number becomes NULL in SQLite.
+    if None in row:
+        return None
+    heading_deg, acc_heading_deg, pitch_deg, acc_pitch_deg, baseline_m = row
+    return Heading(
+        heading_deg=heading_deg,
+        acc_heading_deg=acc_heading_deg,
+        pitch_deg=pitch_deg,
+        acc_pitch_deg=acc_pitch_deg,
+        baseline_m=baseline_m,
     )

@@ -65,5 +65,14 @@ _FIRST = (
     )""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+# Where a vehicle points. Fixes of version 1 have none of it.
+_HEADING = (
+    "ALTER TABLE fix ADD COLUMN heading_deg REAL",
+    "ALTER TABLE fix ADD COLUMN acc_heading_deg REAL",
+    "ALTER TABLE fix ADD COLUMN pitch_deg REAL",
+    "ALTER TABLE fix ADD COLUMN acc_pitch_deg REAL",
+    "ALTER TABLE fix ADD COLUMN baseline_m REAL",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _HEADING)
 """From each version to the next, beginning with an empty file (0). Only ever appended to."""

@@ -105,6 +105,11 @@ _FIELDS: tuple[tuple[str, Callable[[Iterator[int]], object]], ...] = (
     ("corr.age_s", _divided(_whole, 10**3)),
     ("corr.frame", _frame),
     ("corr.epoch", _divided(_whole, 10**4)),
+    ("heading_deg", _divided(_whole, 10**3)),
+    ("acc_heading_deg", _divided(_whole, 10**3)),
+    ("pitch_deg", _divided(_folded, 10**3)),
+    ("acc_pitch_deg", _divided(_whole, 10**3)),
+    ("baseline_m", _divided(_whole, 10**4)),
 )
 
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from bdgw.model import DeviceFix, Fix, FixKind, Provenance, Satellite, Sky, TimeQuality, Via
+from bdgw.model import (
+    DeviceFix,
+    Fix,
+    FixKind,
+    Heading,
+    Provenance,
+    Satellite,
+    Sky,
+    TimeQuality,
+    Via,
+)
 from bdgw.timescale import gpst_from_utc
 
 DAY = dt.date(2026, 11, 22)
@@ -13,6 +23,14 @@ HOUR_NS = 3_600_000_000_000
 T_GPST_NS = gpst_from_utc(DAY, 8 * HOUR_NS)
 T_POSIX_S = 1_795_334_400
 """2026-11-22T08:00:00Z, as ``date -d`` says."""
+
+HEADING = Heading(
+    heading_deg=193.065,
+    acc_heading_deg=0.035,
+    pitch_deg=-1.25,
+    acc_pitch_deg=0.07,
+    baseline_m=0.9907,
+)
 
 
 def a_fix(

@@ -24,7 +24,7 @@ from bdgw.adapters.spec import HomeAssistantSpec
 from bdgw.hub import SkySeen
 from bdgw.model import DeviceFix
 from bdgw.publish.payload import device_fix_payload
-from tests.adapters.fixes import SKY, T_POSIX_S, a_fix, corrected, no_fix
+from tests.adapters.fixes import HEADING, SKY, T_POSIX_S, a_fix, corrected, no_fix
 from tests.adapters.test_record import ITEMS, TELLABLE
 
 
@@ -221,6 +221,12 @@ def test_the_announcement_is_as_documented():
 def test_every_place_is_as_documented(item: DeviceFix):
     payload = home_assistant.encode_place(item)
     HA_PLACE.validate(read(payload))
+
+
+def test_where_it_points_is_told_where_it_is_known():
+    told = read(home_assistant.encode_place(a_fix(heading=HEADING)))
+    assert (told["course_deg"], told["heading_deg"]) == (271.3, 193.065)
+    assert "heading_deg" not in read(home_assistant.encode_place(a_fix()))
 
 
 def test_no_accuracy_is_claimed_that_the_frame_does_not_have():

@@ -16,10 +16,11 @@ from bdgw.adapters.frame import Refusal
 from bdgw.adapters.record import FixRecord, decode_record, encode_fix, encode_record, record_of
 from bdgw.adapters.varint import Reader, svarint, uvarint
 from bdgw.errors import DecodeError, EncodeError
-from bdgw.model import DeviceFix, Fix, FixKind, Provenance, Solver, TimeQuality, Via
+from bdgw.model import DeviceFix, Fix, FixKind, Heading, Provenance, Solver, TimeQuality, Via
 from bdgw.publish.payload import device_fix_payload
+from fwsim import fix_record
 from fwsim.fix_record import decode_fix_record
-from tests.adapters.fixes import a_fix, corrected, no_fix
+from tests.adapters.fixes import HEADING, a_fix, corrected, no_fix
 from tests.support.gateway_process import ROOT
 
 LEFT_OUT = {"v", "gw", "dev", "grid"}
@@ -35,6 +36,14 @@ NAMES = st.none() | st.text(st.characters(codec="utf-8"), min_size=1, max_size=2
 FRAMES = st.sampled_from([None, "WGS84", "CGCS2000", "ITRF2014", "ITRF2020", "PZ-90.11", "框架"])
 YEARS = scaled(19_800_000, 21_000_000, 10**4)
 COUNTS = st.none() | st.integers(0, 2**32)
+HEADINGS = st.none() | st.builds(
+    Heading,
+    heading_deg=st.integers(0, 359_999).map(lambda number: number / 10**3),
+    acc_heading_deg=st.integers(0, 10**6).map(lambda number: number / 10**3),
+    pitch_deg=st.integers(-90_000, 90_000).map(lambda number: number / 10**3),
+    acc_pitch_deg=st.integers(0, 10**6).map(lambda number: number / 10**3),
+    baseline_m=st.integers(0, 10**8).map(lambda number: number / 10**4),
+)
 FIXES = st.builds(
     Fix,
     kind=st.sampled_from(FixKind),
@@ -55,6 +64,7 @@ FIXES = st.builds(
     hdop=scaled(0, 9999, 10**2),
     corr_age_s=scaled(0, 10**7, 10**3),
     corr_station=COUNTS,
+    heading=HEADINGS,
 )
 CORRECTIONS = st.none() | st.builds(
     Provenance,
@@ -152,6 +162,14 @@ def test_fields_of_a_later_change_are_passed_over():
     data[2] |= 0x80
     assert decode_record(bytes(data) + b"later") == record_of(a_fix())
     assert decode_fix_record(bytes(data) + b"later") == as_json(a_fix())
+
+
+def test_a_reader_of_before_headings_reads_the_rest(monkeypatch: pytest.MonkeyPatch):
+    data = encode_record(record_of(a_fix(heading=HEADING)))
+    monkeypatch.setattr(record, "_ROWS", record._ROWS[:24])
+    monkeypatch.setattr(fix_record, "_FIELDS", fix_record._FIELDS[:24])
+    assert decode_record(data) == record_of(a_fix())
+    assert decode_fix_record(data) == as_json(a_fix())
 
 
 def test_a_frame_that_has_got_its_number_later_may_be_written_out():
@@ -298,8 +316,43 @@ def test_the_example_of_the_document_is_read_as_it_says():
     }
 
 
+def test_the_heading_of_the_document_is_read_as_it_says():
+    text = (ROOT / "docs" / "binary-record.md").read_text(encoding="utf-8")
+    data = bytes.fromhex(text.split("```")[3])
+    assert decode_fix_record(data) == {
+        "fix": "none",
+        "time_quality": "none",
+        "via": "ip",
+        "solver": "gateway",
+        "heading_deg": 193.065,
+        "acc_heading_deg": 0.035,
+        "pitch_deg": -1.25,
+        "acc_pitch_deg": 0.07,
+        "baseline_m": 0.9907,
+    }
+    told = FixRecord(
+        kind=FixKind.NONE,
+        time_quality=TimeQuality.NONE,
+        via=Via.IP,
+        solver=Solver.GATEWAY,
+        heading_deg=193.065,
+        acc_heading_deg=0.035,
+        pitch_deg=-1.25,
+        acc_pitch_deg=0.07,
+        baseline_m=0.9907,
+    )
+    assert decode_record(data) == told
+    assert encode_record(told) == data
+
+
+def test_each_field_of_a_heading_is_read_by_itself():
+    data = bytes.fromhex("bd01 10000000 00 00 b34d")
+    assert decode_record(data).baseline_m == 0.9907
+    assert decode_fix_record(data)["baseline_m"] == 0.9907
+
+
 def test_it_is_small():
-    for item in (corrected(), a_fix(), no_fix()):
+    for item in (corrected(), a_fix(), a_fix(heading=HEADING), no_fix()):
         data = encode_fix(item)
         assert isinstance(data, bytes)
         assert 4 * len(data) < len(device_fix_payload("yp-01", item))

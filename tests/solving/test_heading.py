@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from bdgw.model import Fix, FixKind, Heading, TimeQuality
+from bdgw.positioning.baseline import Attitude
 from bdgw.receiver import EpochSeen, ReceiverSession
 from bdgw.solving.feed import Feed
 from bdgw.solving.fix import heading_of
@@ -241,3 +242,19 @@ def test_the_receivers_position_is_published_with_our_heading() -> None:
 
 def test_a_vector_that_stands_upright_has_no_heading() -> None:
     assert heading_of(None) is None
+
+
+def test_a_level_vector_has_no_negative_pitch() -> None:
+    """-0.0 would be published as such, and not survive the history."""
+    told = heading_of(
+        Attitude(
+            length_m=1.0,
+            acc_length_m=0.01,
+            pitch_deg=-0.0001,
+            acc_pitch_deg=0.1,
+            heading_deg=10.0,
+            acc_heading_deg=0.1,
+        )
+    )
+    assert told is not None
+    assert str(told.pitch_deg) == "0.0"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
 from hypothesis import strategies as st
 
 from bdgw.history import FixQuery, SeqRange
-from bdgw.model import DeviceFix, Fix, FixKind, Provenance, TimeQuality, Via
+from bdgw.model import DeviceFix, Fix, FixKind, Heading, Provenance, TimeQuality, Via
 from bdgw.timescale import SECOND_NS, gpst_from_posix
 
 T0_NS = 1_798_099_200 * SECOND_NS
@@ -47,6 +48,20 @@ def fix(seq: int, *, device: str = "a", boot: str = "b1", second: float | None =
     )
 
 
+HEADING = Heading(
+    heading_deg=193.065,
+    acc_heading_deg=0.035,
+    pitch_deg=-1.25,
+    acc_pitch_deg=0.07,
+    baseline_m=0.9907,
+)
+
+
+def headed(item: DeviceFix) -> DeviceFix:
+    """The same fix, of a vehicle with two antennas."""
+    return msgspec.structs.replace(item, fix=msgspec.structs.replace(item.fix, heading=HEADING))
+
+
 def in_range(fixes: Iterable[DeviceFix], query: FixQuery) -> list[DeviceFix]:
     """What a query without a cursor must find, of fixes in the order in which they were kept."""
     first = -(1 << 63) if query.from_utc_ns is None else query.from_utc_ns
@@ -72,7 +87,8 @@ def missing_of(there: set[int], wanted: SeqRange) -> list[SeqRange]:
 
 
 # SQLite has no negative zero.
-_floats = st.none() | st.floats(allow_nan=False, allow_infinity=False).map(lambda x: x + 0.0)
+_finite = st.floats(allow_nan=False, allow_infinity=False).map(lambda x: x + 0.0)
+_floats = st.none() | _finite
 _numbers = st.none() | st.integers(-(2**63), 2**63 - 1)
 _texts = st.none() | st.text(max_size=10)
 _seconds = st.integers(0, 4_000_000_000 * SECOND_NS)
@@ -115,5 +131,14 @@ any_fix = st.builds(
         hdop=_floats,
         corr_age_s=_floats,
         corr_station=_numbers,
+        heading=st.none()
+        | st.builds(
+            Heading,
+            heading_deg=_finite,
+            acc_heading_deg=_finite,
+            pitch_deg=_finite,
+            acc_pitch_deg=_finite,
+            baseline_m=_finite,
+        ),
     ),
 )

@@ -21,7 +21,7 @@ from bdgw.store.history_reader import HistoryFileReader
 from bdgw.store.history_schema import APPLICATION_ID, MIGRATIONS
 from bdgw.timescale import SECOND_NS
 from tests.store.disk import disk
-from tests.store.history_rig import T0_NS, any_fix, fix, in_range, missing_of
+from tests.store.history_rig import HEADING, T0_NS, any_fix, fix, headed, in_range, missing_of
 
 NOW_NS = T0_NS
 DAY_NS = 86_400 * SECOND_NS
@@ -312,21 +312,92 @@ def test_a_large_range_needs_no_sorting(path: str):
 # Versions of the file.
 
 
+def made_by_hand(path: str, script: str) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.executescript((Path(__file__).parent / script).read_text(encoding="utf-8"))
+    connection.close()
+
+
 def test_a_file_of_version_1_is_read_by_this_one(path: str):
     """Made by hand from the tables of version 1: it must always be read."""
-    script = (Path(__file__).parent / "history_1.sql").read_text(encoding="utf-8")
-    with sqlite3.connect(path) as connection:
-        connection.executescript(script)
-    connection.close()
+    made_by_hand(path, "history_1.sql")
     pair = Pair(path)
-    pair.keep(fix(12))
+    pair.keep(headed(fix(12)), fix(13))
     found = all_of(pair.reader, FixQuery(device="a"))
-    assert [item.seq for item in found] == [10, 11, 12]
+    assert [item.seq for item in found] == [10, 11, 12, 13]
+    assert [item.fix.heading for item in found] == [None, None, HEADING, None]
+    assert found[2] == headed(fix(12))
     first = found[0]
     assert (first.fix.kind, first.fix.lat_deg, first.frame) == ("rtk_fixed", 31.5, "CGCS2000")
     assert first.fix.t_gpst_ns == fix(10).fix.t_gpst_ns
     assert first.corr is not None
     assert (first.corr.name, first.corr.age_s) == ("net", 0.8)
+    (gaps,) = pair.reader.gaps("a", limit=9)
+    assert (gaps.first_seq, gaps.last_seq, gaps.n_missing) == (10, 13, 0)
+    pair.close()
+    # And once brought up it is opened as one of this version.
+    pair = Pair(path)
+    assert all_of(pair.reader, FixQuery(device="a")) == found
+    pair.close()
+
+
+def test_a_file_of_version_2_is_read_by_this_one(path: str):
+    made_by_hand(path, "history_2.sql")
+    pair = Pair(path)
+    found = all_of(pair.reader, FixQuery(device="a"))
+    assert [item.seq for item in found] == [10, 11]
+    assert [item.fix.heading for item in found] == [HEADING, None]
+    assert (found[0].fix.course_deg, found[0].fix.corr_station) == (271.3, 1042)
+    pair.close()
+
+
+def test_a_file_that_was_brought_up_has_the_columns_of_a_new_one(path: str, tmp_path: Path):
+    columns = []
+    for made in (path, str(tmp_path / "new.db")):
+        if made == path:
+            made_by_hand(path, "history_1.sql")
+        Pair(made).close()
+        with sqlite3.connect(made) as connection:
+            columns.append(connection.execute("PRAGMA table_info(fix)").fetchall())
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        connection.close()
+    assert columns[0] == columns[1]
+
+
+def test_a_reader_waits_for_the_writer_to_bring_a_file_up(path: str):
+    made_by_hand(path, "history_1.sql")
+    reader = HistoryFileReader(path)
+    with pytest.raises(StoreError, match="of this version"):
+        reader.page(FixQuery(device="a"))
+    HistoryFile(path, HistoryLimits()).used_bytes()
+    assert [each.seq for each in reader.page(FixQuery(device="a")).fixes] == [10, 11]
+    reader.close()
+
+
+def test_a_file_that_cannot_be_brought_up_is_left_as_it_was(path: str):
+    """A column of that name is there already: the last statement fails, and none of them stays."""
+    made_by_hand(path, "history_1.sql")
+    with sqlite3.connect(path) as connection:
+        connection.execute("ALTER TABLE fix ADD COLUMN baseline_m REAL")
+    connection.close()
+    with pytest.raises(StoreError, match="baseline_m"):
+        HistoryFile(path, HistoryLimits()).write((fix(1),), trusted_utc_ns=None)
+    with sqlite3.connect(path) as connection:
+        names = [row[1] for row in connection.execute("PRAGMA table_info(fix)")]
+        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert connection.execute("SELECT count(*) FROM fix").fetchone() == (2,)
+    connection.close()
+    assert "heading_deg" not in names
+
+
+def test_half_a_heading_is_none(path: str):
+    """Somebody wrote into the file, or a number was none when it was kept."""
+    made_by_hand(path, "history_2.sql")
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE fix SET acc_pitch_deg = NULL")
+    connection.close()
+    pair = Pair(path)
+    assert [each.fix.heading for each in all_of(pair.reader, FixQuery(device="a"))] == [None] * 2
     pair.close()
 
 

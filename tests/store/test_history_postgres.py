@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any, LiteralString
 
 import msgspec
@@ -23,7 +24,7 @@ from bdgw.store.history_postgres import PostgresHistory, PostgresServer
 from bdgw.store.history_postgres_reader import PostgresHistoryReader
 from bdgw.timescale import SECOND_NS
 from tests.publish.brokers import until
-from tests.store.history_rig import T0_NS, any_fix, fix, in_range, missing_of
+from tests.store.history_rig import HEADING, T0_NS, any_fix, fix, headed, in_range, missing_of
 from tests.store.postgres import PASSWORD, PostgresProcess
 
 _names = itertools.count()
@@ -169,6 +170,54 @@ def test_what_people_read_in_the_view(pair: Pair):
         "SELECT to_char(t AT TIME ZONE 'UTC', 'HH24:MI:SS.MS'), fix, frame, lat_deg FROM bdgw.fixes"
     )
     assert rows == [("08:00:00.500", "rtk_fixed", "CGCS2000", fix(5).fix.lat_deg)]
+
+
+_HEADING_OF_VIEW: LiteralString = (
+    "SELECT seq, heading_deg, acc_heading_deg, pitch_deg, acc_pitch_deg, baseline_m "
+    "FROM bdgw.fixes ORDER BY seq"
+)
+
+
+def columns_of_view(pair: Pair) -> list[str]:
+    rows = pair.run(
+        """SELECT column_name FROM information_schema.columns
+           WHERE table_schema = 'bdgw' AND table_name = 'fixes' ORDER BY ordinal_position"""
+    )
+    return [name for (name,) in rows]
+
+
+def test_tables_of_version_1_are_brought_up_with_what_is_in_them(pair: Pair):
+    """Made by hand from the tables of version 1: they must always be read."""
+    script = Path(__file__).parent / "history_postgres_1.sql"
+    with psycopg.connect(pair.url, password=PASSWORD, autocommit=True) as connection:
+        connection.execute(script.read_bytes())
+    before = columns_of_view(pair)
+    pair.keep(headed(fix(12)), fix(13))
+    found = pair.all_of(FixQuery(device="a"))
+    assert [each.seq for each in found] == [10, 11, 12, 13]
+    assert [each.fix.heading for each in found] == [None, None, HEADING, None]
+    assert found[2:] == [headed(fix(12)), fix(13)]
+    assert (found[0].fix.lat_deg, found[0].fix.t_gpst_ns) == (31.5, fix(10).fix.t_gpst_ns)
+    assert pair.run(_HEADING_OF_VIEW) == [
+        (10, *[None] * 5),
+        (11, *[None] * 5),
+        (12, 193.065, 0.035, -1.25, 0.07, 0.9907),
+        (13, *[None] * 5),
+    ]
+    # What others have built on the view stands where it stood.
+    after = columns_of_view(pair)
+    assert after[: len(before)] == before
+    assert len(after) == len(before) + 5
+    assert pair.run("SELECT speed_m_s FROM public.speeds ORDER BY seq") == [
+        (1.4,),
+        (1.4,),
+        (1.42,),
+        (1.42,),
+    ]
+    # And once brought up they are as new ones.
+    assert pair.run("SELECT number FROM bdgw.version") == [(2,)]
+    pair.close()
+    assert pair.all_of(FixQuery(device="a")) == found
 
 
 def test_age_is_told_by_the_server(pair: Pair):
