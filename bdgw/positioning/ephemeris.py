@@ -40,8 +40,8 @@ class KeplerOrbit(msgspec.Struct, frozen=True, kw_only=True):
     words of F/NAV have the first of Galileo's only.
     ``issue`` is IODE, IODnav or AODE. ``accuracy_m`` is NaN where unknown.
 
-    ``message`` is CNAV, CNV1 or CNV2, as RINEX 4.00 names the modern messages, and empty for the
-    legacy ones. A modern set gives no ``tgd_s`` but, by signal, what its range is less: so the
+    ``message`` is CNAV, CNV1, CNV2 or CNV3, as RINEX 4.00 names the modern messages, and empty for
+    the legacy ones. A modern set gives no ``tgd_s`` but, by signal, what its range is less: so the
     delays of one message are never used with the clock of another.
     """
 
@@ -134,17 +134,18 @@ class EphemerisStore:
         The satellite is not used where its newest set by that time says that it is unhealthy. Of
         two sets with one reference time the later received counts; I/NAV goes before F/NAV, and a
         legacy message before a modern one (CNAV, B-CNAV), however old it is within its limit.
+        B-CNAV3 comes last, which has no delays of B1C and B2a.
         """
         system = satellite // N_SYSTEM_SATELLITES
         limit_s, ahead_s = MAX_AGE_S.get(system, 0.0), _MAX_AHEAD_S.get(system, 0.0)
         best: Orbit | None = None
-        best_rank = (True, float("inf"))
+        best_rank = (_LAST + 1, float("inf"))
         for orbit in self._by_satellite.get(satellite, ()):
             since_s = (t_gpst_ns - orbit.toe_gpst_ns) / _S_NS
             age_s = abs(since_s)
-            is_second = isinstance(orbit, KeplerOrbit) and (orbit.is_fnav or orbit.message != "")
-            if -ahead_s <= since_s <= limit_s and (is_second, age_s) <= best_rank:
-                best, best_rank = orbit, (is_second, age_s)
+            rank = (_rank_of(orbit), age_s)
+            if -ahead_s <= since_s <= limit_s and rank <= best_rank:
+                best, best_rank = orbit, rank
         return best if best is not None and best.is_healthy else None
 
     def channels(self) -> dict[int, int]:
@@ -160,6 +161,16 @@ class EphemerisStore:
         """Give the latest reference time of all sets."""
         times = [o.toe_gpst_ns for orbits in self._by_satellite.values() for o in orbits]
         return max(times, default=None)
+
+
+_LAST = 2
+
+
+def _rank_of(orbit: Orbit) -> int:
+    """Give 0 for the message that goes before all others."""
+    if isinstance(orbit, GlonassOrbit):
+        return 0
+    return _LAST if orbit.message == "CNV3" else int(orbit.is_fnav or orbit.message != "")
 
 
 def _message_of(orbit: Orbit) -> tuple[str, bool]:

@@ -22,6 +22,7 @@ __all__ = [
     "CLOCK_BITS",
     "EPHEMERIS_II_BITS",
     "EPHEMERIS_I_BITS",
+    "REFERENCE_A_M",
     "Pieces",
     "delays_of",
     "orbit_of",
@@ -34,7 +35,7 @@ _S_NS = 1_000_000_000
 _WEEK_NS = 604_800 * _S_NS
 _BDT_NS = 14 * _S_NS
 _TIME_STEP_S = 300
-_REFERENCE_A_M = {2: 42_162_200.0, 3: 27_906_100.0}
+REFERENCE_A_M = {2: 42_162_200.0, 3: 27_906_100.0}
 """By the type of the orbit: inclined geosynchronous, medium."""
 _B1C_PILOT, _B1C_DATA = signal_id("C", "1P"), signal_id("C", "1D")
 _B2A_PILOT, _B2A_DATA = signal_id("C", "5P"), signal_id("C", "5D")
@@ -80,7 +81,7 @@ def orbit_of(
 ) -> KeplerOrbit | None:
     """Make a set; None where it is of an orbit that the message has no reference for."""
     one, two, clock = pieces
-    reference_m = _REFERENCE_A_M.get(one.u(11, 2))
+    reference_m = REFERENCE_A_M.get(one.u(11, 2))
     if reference_m is None or is_bds_geo(satellite):
         return None
     toe_s = one.u(0, 11) * _TIME_STEP_S

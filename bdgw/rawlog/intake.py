@@ -26,6 +26,8 @@ from bdgw.rawlog.rtcm_epoch import epoch_of_message
 from bdgw.rawlog.ubx_measurement import decode_rawx, epoch_gpst_ns_of_rawx
 from bdgw.rawlog.ubx_words import WordReader, glonass_channel
 from bdgw.rawlog.unicore_broadcast import broadcast_of
+from bdgw.rawlog.unicore_compressed import decode_obsvmcmp
+from bdgw.rawlog.unicore_epochs import UnicoreEpochs
 from bdgw.rawlog.unicore_observation import decode_obsvm
 from bdgw.rtcm import frame as rtcm_frame
 from bdgw.rtcm.antenna import StationEquipment
@@ -79,6 +81,7 @@ class RawIntake:
         self._open: list[ObservationEpoch] = []
         self._channels: dict[str, int] = {}
         self._words = WordReader()
+        self._unicore = UnicoreEpochs()
 
     @property
     def near_gpst_ns(self) -> int | None:
@@ -178,8 +181,11 @@ class RawIntake:
 
     def _take_unicore(self, frame: bytes) -> None:
         kind, t_gpst_ns = unicore_frame.head_of_frame(frame)
-        if kind == unicore_frame.OBSVM:
-            epoch = decode_obsvm(frame)
+        if unicore_frame.is_observation(kind):
+            if not self._unicore.is_new(kind, t_gpst_ns):
+                return
+            is_whole = kind == unicore_frame.OBSVM
+            epoch = decode_obsvm(frame) if is_whole else decode_obsvmcmp(frame)
             if epoch is not None:
                 self._near = t_gpst_ns
                 self._events.append(EpochSeen(unicore_frame.PROTOCOL, epoch))

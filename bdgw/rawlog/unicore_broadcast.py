@@ -1,40 +1,34 @@
 """Unicore's messages of broadcast data to sets of orbits and ionospheres: one frame, one set.
 
-Angles are radians there, lengths metres. The accuracy of a set is not taken over: whether its field
-is a standard deviation or a variance is not certain.
+Angles are radians there, lengths metres. The accuracy of a set is not taken over: RTKLIB EX takes
+its field for a deviation, the book calls it a variance.
 
-Source: Unicore N4 Products Commands and Logs Reference Book, GPSEPH, QZSSEPH, GLOEPH, GALEPH,
-BDSEPH, as RTKLIB EX 2.5 and pyunigps 1.0 have them; GPSION and BDSION by pyunigps alone.
+Source: Unicore N4 Products Commands and Logs Reference Book R1.6, GPSEPH, QZSSEPH, GLOEPH, GALEPH,
+BDSEPH, which RTKLIB EX 2.5 and pyunigps 1.0 agree with; GPSION and BDSION, which pyunigps does. The
+times of BDSEPH are of BDT, whatever the book calls them: those of its example are whole hours.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from typing import Any
 
 from bdgw.positioning.atmosphere import Klobuchar
 from bdgw.positioning.ephemeris import GlonassOrbit, KeplerOrbit
 from bdgw.rawlog.event import IonosphereSeen, OrbitSeen
-from bdgw.rawlog.unicore_observation import satellite_of
-from bdgw.timescale import resolve_tow
+from bdgw.rawlog.unicore_bd3eph import decode_bd3eph
+from bdgw.rawlog.unicore_kepler import BDT_NS, KEPLER, kepler_of, root_of
+from bdgw.rawlog.unicore_tracking import satellite_of
 from bdgw.unicore import frame as unicore
 
 __all__ = ["broadcast_of"]
 
 _S_NS, _MS_NS = 1_000_000_000, 1_000_000
 _WEEK_NS = 604_800 * _S_NS
-_BDT_NS = 14 * _S_NS
 _CHANNEL_OFFSET = 7
 _HEALTH_BITS = 0x3F
 _FIRST_BAD = 4
 """GLONASS health of 0 to 3 is good."""
-_TOP_S = 604_800.0
-_KEPLER = (
-    "delta_n_rad_s", "m0_rad", "e", "omega_rad", "cuc_rad", "cus_rad", "crc_m", "crs_m",
-    "cic_rad", "cis_rad", "i0_rad", "idot_rad_s", "omega0_rad", "omega_dot_rad_s",
-)  # fmt: skip
-"""From here on all messages have one order."""
 _GPS = struct.Struct("<IdIIIIIdd14dIddddd")
 _BDS = struct.Struct("<IdIIIIIdd14dIdddddd")
 _GALILEO = struct.Struct("<III8BIId14dI3dI3d2d")
@@ -64,31 +58,13 @@ def broadcast_of(frame: bytes) -> OrbitSeen | IonosphereSeen | None:
         orbit = _gps(payload, t_gpst_ns, "G" if kind == unicore.GPSEPH else "J")
     elif kind == unicore.BDSEPH:
         orbit = _beidou(payload, t_gpst_ns)
+    elif kind == unicore.BD3EPH:
+        orbit = decode_bd3eph(payload, t_gpst_ns)
     elif kind == unicore.GALEPH:
         orbit = _galileo(payload, t_gpst_ns)
     elif kind == unicore.GLOEPH:
         orbit = _glonass(payload)
     return None if orbit is None else OrbitSeen(orbit)
-
-
-def _kepler(fields: dict[str, Any], t_gpst_ns: int, toc_s: float) -> KeplerOrbit | None:
-    """Make a set of what all systems have; times of week are those next to the frame's."""
-    toe_s, behind_ns = fields["toe_s"], fields.pop("behind_ns", 0)
-    numbers = [value for value in fields.values() if isinstance(value, float)]
-    is_in_week = 0.0 <= toe_s < _TOP_S and 0.0 <= toc_s < _TOP_S
-    if fields["satellite"] is None or not is_in_week or not all(map(math.isfinite, numbers)):
-        return None
-    near_ns = t_gpst_ns - behind_ns
-    return KeplerOrbit(
-        toe_gpst_ns=resolve_tow(round(toe_s * 1e9), near_ns) + behind_ns,
-        toc_gpst_ns=resolve_tow(round(toc_s * 1e9), near_ns) + behind_ns,
-        accuracy_m=math.nan,
-        **fields,
-    )
-
-
-def _sqrt(a_m: float) -> float:
-    return math.sqrt(a_m) if a_m > 0.0 else math.nan
 
 
 def _gps(payload: bytes, t_gpst_ns: int, letter: str) -> KeplerOrbit | None:
@@ -99,14 +75,14 @@ def _gps(payload: bytes, t_gpst_ns: int, letter: str) -> KeplerOrbit | None:
         "toe_s": toe_s,
         "issue": issue,
         "is_healthy": not health & _HEALTH_BITS,
-        "sqrt_a": _sqrt(a_m),
+        "sqrt_a": root_of(a_m),
         "a0_s": a0,
         "a1_s_s": a1,
         "a2_s_s2": a2,
         "tgd_s": (tgd_s,),
-        **dict(zip(_KEPLER, rest[:14], strict=True)),
+        **dict(zip(KEPLER, rest[:14], strict=True)),
     }
-    return _kepler(fields, t_gpst_ns, toc_s)
+    return kepler_of(fields, t_gpst_ns, toc_s)
 
 
 def _beidou(payload: bytes, t_gpst_ns: int) -> KeplerOrbit | None:
@@ -115,17 +91,17 @@ def _beidou(payload: bytes, t_gpst_ns: int) -> KeplerOrbit | None:
     fields = {
         "satellite": satellite_of("C", number),
         "toe_s": toe_s,
-        "behind_ns": _BDT_NS,
+        "behind_ns": BDT_NS,
         "issue": issue,
         "is_healthy": not health,
-        "sqrt_a": _sqrt(a_m),
+        "sqrt_a": root_of(a_m),
         "a0_s": a0,
         "a1_s_s": a1,
         "a2_s_s2": a2,
         "tgd_s": (tgd1_s, tgd2_s),
-        **dict(zip(_KEPLER, rest[:14], strict=True)),
+        **dict(zip(KEPLER, rest[:14], strict=True)),
     }
-    return _kepler(fields, t_gpst_ns, toc_s)
+    return kepler_of(fields, t_gpst_ns, toc_s)
 
 
 def _galileo(payload: bytes, t_gpst_ns: int) -> KeplerOrbit | None:
@@ -149,9 +125,9 @@ def _galileo(payload: bytes, t_gpst_ns: int) -> KeplerOrbit | None:
         "a1_s_s": clock[2],
         "a2_s_s2": clock[3],
         "tgd_s": (values[36], values[37]),
-        **dict(zip(_KEPLER, values[14:28], strict=True)),
+        **dict(zip(KEPLER, values[14:28], strict=True)),
     }
-    return _kepler(fields, t_gpst_ns, float(clock[0]))
+    return kepler_of(fields, t_gpst_ns, float(clock[0]))
 
 
 def _glonass(payload: bytes) -> GlonassOrbit | None:

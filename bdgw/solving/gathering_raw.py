@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import struct
 
+from bdgw.positioning.ephemeris import KeplerOrbit
 from bdgw.rawlog.event import OrbitSeen
 from bdgw.rawlog.ubx_measurement import epoch_gpst_ns_of_rawx
 from bdgw.rawlog.ubx_words import WordReader
 from bdgw.rawlog.unicore_broadcast import broadcast_of
+from bdgw.rawlog.unicore_epochs import UnicoreEpochs
 from bdgw.solving.gathering import EpochFrames, Gathered, OrbitFrame
 from bdgw.ubx import frame as ubx_frame
 from bdgw.unicore import frame as unicore_frame
@@ -20,7 +22,8 @@ __all__ = ["RawGatherer"]
 
 _KEY = 100_000
 """Above the numbers of RTCM messages; the signal is added."""
-_UNICORE_KEY = 200_000
+_UNICORE_KEY, _UNICORE_STEP = 200_000, 10_000
+_MODERN = ("", "CNV1", "CNV2", "CNV3")
 _ALONE = 1_000
 """Added to the page of a message that is of use by itself."""
 
@@ -30,6 +33,7 @@ class RawGatherer:
 
     def __init__(self) -> None:
         self._words = WordReader()
+        self._epochs = UnicoreEpochs()
         self._pages: dict[tuple[int, int], dict[int, bytes]] = {}
         self._told: dict[tuple[int, int], bytes] = {}
         self._near_gpst_ns = 0
@@ -63,7 +67,9 @@ class RawGatherer:
 
     def _unicore(self, frame: bytes, now: float) -> list[Gathered]:
         kind, t_gpst_ns = unicore_frame.head_of_frame(frame)
-        if kind == unicore_frame.OBSVM:
+        if unicore_frame.is_observation(kind):
+            if not self._epochs.is_new(kind, t_gpst_ns):
+                return []
             return self._epoch(frame, t_gpst_ns, unicore_frame.PROTOCOL, now)
         try:
             found = broadcast_of(frame)
@@ -71,8 +77,11 @@ class RawGatherer:
             return []
         if found is None:
             return []
-        satellite = found.orbit.satellite if isinstance(found, OrbitSeen) else 0
-        key, payload = (_UNICORE_KEY + kind, satellite), unicore_frame.payload_of_frame(frame)
+        orbit = found.orbit if isinstance(found, OrbitSeen) else None
+        # BD3EPH comes once for each modern message of a satellite.
+        message = _MODERN.index(orbit.message) if isinstance(orbit, KeplerOrbit) else 0
+        key = (_UNICORE_KEY + _UNICORE_STEP * message + kind, orbit.satellite if orbit else 0)
+        payload = unicore_frame.payload_of_frame(frame)
         if self._told.get(key) == payload:
             return []  # the time in the head is new, the set is not
         self._told[key] = payload

@@ -1,8 +1,7 @@
 """The binary frame of Unicore: three sync bytes, a head of 24 bytes, a payload, a CRC-32.
 
-Source: Unicore N4 Products Commands and Logs Reference Book, "Binary message format". The maker's
-book is known here only by two programs that were written after it and agree (RTKLIB EX 2.5 and
-pyunigps 1.0).
+Source: Unicore N4 Products Commands and Logs Reference Book R1.6, tables 7-49 and 7-50, which
+RTKLIB EX 2.5 and pyunigps 1.0 agree with.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import anycrc
 from bdgw.wire.splitter import NEED_MORE, NOISE, FramerAnswer
 
 __all__ = [
+    "BD3EPH",
     "BDSEPH",
     "BDSION",
     "GALEPH",
@@ -24,12 +24,14 @@ __all__ = [
     "GPSION",
     "LEADS",
     "OBSVM",
+    "OBSVMCMP",
     "PROTOCOL",
     "QZSSEPH",
     "Head",
     "crc32",
     "frame_unicore",
     "head_of_frame",
+    "is_observation",
     "is_raw",
     "name_of_kind",
     "payload_of_frame",
@@ -49,14 +51,18 @@ _BDT = 1
 _NO_TIME = (20, 201)
 """Status of a time that is not known."""
 
-OBSVM, GPSEPH, GLOEPH, BDSEPH, GALEPH, QZSSEPH, GPSION, BDSION = 12, 106, 107, 108, 109, 110, 8, 4
+OBSVM, OBSVMCMP = 12, 138
+GPSEPH, GLOEPH, BDSEPH, GALEPH, QZSSEPH, BD3EPH = 106, 107, 108, 109, 110, 2999
+GPSION, BDSION = 8, 4
 _NAMES = {
     OBSVM: "OBSVM",
+    OBSVMCMP: "OBSVMCMP",
     GPSEPH: "GPSEPH",
     GLOEPH: "GLOEPH",
     BDSEPH: "BDSEPH",
     GALEPH: "GALEPH",
     QZSSEPH: "QZSSEPH",
+    BD3EPH: "BD3EPH",
     GPSION: "GPSION",
     BDSION: "BDSION",
 }
@@ -105,6 +111,11 @@ def head_of_frame(frame: bytes) -> Head:
 def payload_of_frame(frame: bytes) -> bytes:
     """Give what a whole frame carries."""
     return frame[_HEAD.size : -_CRC_BYTES]
+
+
+def is_observation(kind: int) -> bool:
+    """Whether a message is an epoch of the main antenna."""
+    return kind in (OBSVM, OBSVMCMP)
 
 
 def is_raw(kind: int) -> bool:

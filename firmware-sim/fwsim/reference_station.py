@@ -9,7 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from fwsim import rtcm_ephemeris, rtcm_station, ubx_message, ubx_words, unicore_message
+from fwsim import (
+    rtcm_ephemeris,
+    rtcm_station,
+    ubx_message,
+    ubx_words,
+    unicore_compressed,
+    unicore_message,
+)
 from fwsim.broadcast import constellation
 from fwsim.constellation import System
 from fwsim.gnss_time import NS_PER_S
@@ -23,7 +30,7 @@ DEFAULT_SYSTEMS = (System.GPS, System.GLONASS, System.GALILEO, System.BEIDOU)
 EPHEMERIS_NUMBERS = (1019, 1020, 1042, 1044, 1045, 1046)
 # Galileo as I/NAV: engines that know an ephemeris by its issue keep one of two with the same.
 DEFAULT_EPHEMERIDES = (1019, 1020, 1042, 1044, 1046)
-LANGUAGES = ("rtcm", "ubx", "unicore")
+LANGUAGES = ("rtcm", "ubx", "unicore", "unicore-cmp")
 NO_ANTENNA = "ADVNULLANTENNA  NONE"
 
 
@@ -47,7 +54,8 @@ class StationSpec:
 
     ``position_number`` is 1005 or 1006. With ``is_legacy`` GPS and GLONASS go out as 1004 and 1012
     in place of MSM. Every satellite in view has its ephemeris sent once in ``ephemeris_every_s``.
-    In the languages ``ubx`` and ``unicore`` there are raw measurements and broadcast data alone.
+    In ``ubx``, ``unicore`` and ``unicore-cmp``, whose measurements are compressed, there are raw
+    measurements and broadcast data alone.
     """
 
     place: Place
@@ -137,13 +145,15 @@ class ReferenceStation:
         if t_gpst_ns % NS_PER_S == 0 and self.spec.ephemeris_every_s:
             turn = t_gpst_ns // NS_PER_S % self.spec.ephemeris_every_s
             out = self._ephemerides(t_gpst_ns, turn)
-            if self.spec.language == "unicore" and turn == 0:
+            if self.spec.language != "ubx" and turn == 0:
                 out.append(unicore_message.ionosphere(t_gpst_ns))
         if not seen:
             return out
         if self.spec.language == "ubx":
             return [*out, ubx_message.rawx(t_gpst_ns, seen)]
-        return [*out, unicore_message.observations(t_gpst_ns, seen)]
+        is_whole = self.spec.language == "unicore"
+        observations = (unicore_message if is_whole else unicore_compressed).observations
+        return [*out, observations(t_gpst_ns, seen)]
 
     def _antenna_at(self, move: Move | None) -> Antenna:
         shift = (0.0, 0.0, 0.0) if move is None else (move.east_m, move.north_m, move.up_m)
@@ -247,7 +257,7 @@ def _is_due(second: int, every_s: int) -> bool:
 def _check(spec: StationSpec) -> None:
     problems = {
         "msm must be 4 or 7": spec.msm not in {4, 7},
-        "language must be rtcm, ubx or unicore": spec.language not in LANGUAGES,
+        "language must be rtcm, ubx, unicore or unicore-cmp": spec.language not in LANGUAGES,
         "station must be 0 to 4095": not 0 <= spec.station <= 4095,
         "position_number must be 1005 or 1006": spec.position_number not in {1005, 1006},
         "a system twice": len(set(spec.systems)) < len(spec.systems),

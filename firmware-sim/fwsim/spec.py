@@ -41,7 +41,16 @@ from fwsim.values import (
 )
 
 KINDS = ("rover", "base")
-OUTPUTS = ("rtcm", "nmea+rtcm", "ubx", "nmea+ubx", "unicore", "nmea+unicore")
+OUTPUTS = (
+    "rtcm",
+    "nmea+rtcm",
+    "ubx",
+    "nmea+ubx",
+    "unicore",
+    "nmea+unicore",
+    "unicore-cmp",
+    "nmea+unicore-cmp",
+)
 TRACKS = ("static", "circle", "line")
 
 

@@ -6,6 +6,7 @@ Commands and Logs Reference Book; the numbers of signals as RTKLIB EX has them.
 
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from fwsim.atmosphere import ALPHA, BETA
 from fwsim.constellation import System
@@ -33,6 +34,20 @@ PHASE_LOCK, CODE_LOCK = 1 << 10, 1 << 12
 CHANNEL_OFFSET = 7
 FINE = 160
 POLYNOMIAL = 0xEDB88320
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """One measurement as these receivers tell it; the phase falls with distance."""
+
+    status: int
+    number: int
+    channel: int
+    pseudorange_m: float
+    adr_cycles: float
+    doppler_hz: float
+    cn0_dbhz: float
+    lock_s: float
 
 
 def crc32(data: bytes) -> int:
@@ -68,7 +83,7 @@ def frame(message_id: int, gpst_ns: int, payload: bytes) -> bytes:
 
 def observations(gpst_ns: int, seen: Sequence[SatelliteObservation]) -> bytes:
     """Return OBSVM."""
-    rows = [row for satellite in seen for row in _rows(satellite)]
+    rows = [_whole(signal) for satellite in seen for signal in signals(satellite)]
     return frame(OBSVM, gpst_ns, struct.pack("<I", len(rows)) + b"".join(rows))
 
 
@@ -156,27 +171,39 @@ def _glonass(eph: GlonassEphemeris, gpst_ns: int) -> bytes:
     return head + struct.pack("<12d", *state, eph.tau_n_s, 0.0, eph.gamma_n) + bytes(20)
 
 
-def _rows(satellite: SatelliteObservation) -> list[bytes]:
+def signals(satellite: SatelliteObservation) -> list[Signal]:
+    """Return what a satellite is measured on, with the numbers that go with it."""
     system, known = satellite.system, SIGNAL_IDS[satellite.system]
-    number = satellite.prn + FIRST_NUMBERS.get(system, 1) - 1
-    channel = 0 if satellite.channel is None else satellite.channel + CHANNEL_OFFSET
-    rows = []
-    for one in satellite.measurements:
-        status = SYSTEM_IDS[system] << 16 | known[one.carrier.code] << 21 | PHASE_LOCK | CODE_LOCK
-        rows.append(
-            struct.pack(
-                "<HHddHHfHHfI",
-                channel,
-                number,
-                one.pseudorange_m,
-                -one.phase_cycles,
-                20,
-                20,
-                -one.range_rate_m_s / one.carrier.wavelength_m(satellite.channel),
-                round(one.cn0_dbhz * 100.0),
-                0,
-                one.lock_s,
-                status,
-            )
+    return [
+        Signal(
+            status=SYSTEM_IDS[system] << 16
+            | known[one.carrier.code] << 21
+            | PHASE_LOCK
+            | CODE_LOCK,
+            number=satellite.prn + FIRST_NUMBERS.get(system, 1) - 1,
+            channel=0 if satellite.channel is None else satellite.channel + CHANNEL_OFFSET,
+            pseudorange_m=one.pseudorange_m,
+            adr_cycles=-one.phase_cycles,
+            doppler_hz=-one.range_rate_m_s / one.carrier.wavelength_m(satellite.channel),
+            cn0_dbhz=one.cn0_dbhz,
+            lock_s=one.lock_s,
         )
-    return rows
+        for one in satellite.measurements
+    ]
+
+
+def _whole(signal: Signal) -> bytes:
+    return struct.pack(
+        "<HHddHHfHHfI",
+        signal.channel,
+        signal.number,
+        signal.pseudorange_m,
+        signal.adr_cycles,
+        20,
+        20,
+        signal.doppler_hz,
+        round(signal.cn0_dbhz * 100.0),
+        0,
+        signal.lock_s,
+        signal.status,
+    )

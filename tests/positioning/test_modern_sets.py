@@ -68,6 +68,16 @@ def test_a_modern_set_serves_where_the_legacy_one_is_too_old() -> None:
     assert chosen.message == "CNV1"
 
 
+@given(st.permutations([modern(), modern(message="CNV3"), modern(T0_NS + HOUR_NS, "CNV3")]))
+def test_b_cnav3_serves_where_there_is_nothing_else(sets: list[KeplerOrbit]) -> None:
+    chosen = store(*sets).choose(sets[0].satellite, T0_NS + HOUR_NS)
+    assert isinstance(chosen, KeplerOrbit)
+    assert chosen.message == "CNV1"
+    alone = store(modern(message="CNV3")).choose(sets[0].satellite, T0_NS)
+    assert isinstance(alone, KeplerOrbit)
+    assert alone.message == "CNV3"
+
+
 def test_an_unhealthy_legacy_set_is_not_passed_by_with_a_modern_one() -> None:
     found = store(replace(legacy(), is_healthy=False), modern())
     assert found.choose(legacy().satellite, T0_NS) is None

@@ -1,7 +1,8 @@
 """Unicore's binary messages, against pyunigps, the examples of the maker's book, and the simulator.
 
 No capture of raw data of a Unicore receiver was at hand. pyunigps is a reading of the book by
-somebody else; the values of the examples are printed there.
+somebody else; the values of the examples are printed there. OBSVMCMP and BD3EPH have tests of their
+own.
 """
 
 from __future__ import annotations
@@ -172,7 +173,10 @@ def test_the_example_of_gpsion_in_the_book() -> None:
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_a_phase_has_the_sign_that_lies_near_the_range(sign: float) -> None:
-    range_m, cycles = 21_720_097.812, 114_139_892.254585  # the book's example of OBSVM, G07
+    range_m, cycles = (
+        21_720_097.812,
+        114_139_892.254585,
+    )  # the first row of the book's example of OBSVM
     epoch = decode_obsvm(obsvm(range_m, sign * cycles))
     assert epoch is not None
     assert epoch.phase_cycles.tolist() == [cycles]
@@ -204,7 +208,7 @@ def test_a_set_that_comes_again_is_kept_once() -> None:
     assert any(isinstance(o, GlonassOrbit) for o in read_recording(first).orbits)
 
 
-KINDS = (12, 106, 107, 108, 109, 110, 8, 4)
+KINDS = (12, 138, 106, 107, 108, 109, 110, 2999, 8, 4)
 
 
 @given(st.sampled_from(KINDS), st.binary(max_size=260))

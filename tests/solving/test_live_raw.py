@@ -92,7 +92,7 @@ def live(
 def time_of_raw(frame: Frame) -> int | None:
     if frame.protocol == "unicore":
         kind, t_ns = unicore.head_of_frame(frame.data)
-        return t_ns if kind == unicore.OBSVM else None
+        return t_ns if unicore.is_observation(kind) else None
     if frame.protocol == "ubx" and ubx.kind_of_frame(frame.data) == ubx.RAWX:
         return epoch_gpst_ns_of_rawx(ubx.payload_of_frame(frame.data))
     return None
@@ -142,19 +142,48 @@ OPTIONS = EngineOptions(systems=SPEC.systems, mask_deg=SPEC.mask_deg, max_age_s=
 SECONDS = 12
 
 
-@pytest.mark.parametrize("language", ["ubx", "unicore"])
+@pytest.mark.parametrize("language", ["ubx", "unicore", "unicore-cmp"])
 def test_a_simulated_raw_rover_is_solved_as_its_file_is_and_within_centimetres(language):
     rover = b"".join(raw_rover(SECONDS, "GREC", language))
     base = [frame for second in station("base", SECONDS, "GREC") for frame in second]
     of_files = (read_recording(rover), read_recording(b"".join(base), T0_GPST_NS))
     wanted = list(solutions(*of_files, [], OPTIONS, is_as_live=True))
     found, feed = live(rover, base, T0_GPST_NS, 3, T0_GPST_NS)
-    assert feed.snapshot(worker="runs").language == language
+    assert feed.snapshot(worker="runs").language == language.removesuffix("-cmp")
     assert [msgspec.to_builtins(s) for s in found] == [msgspec.to_builtins(s) for s in wanted]
     assert {s.kind for s in found[4:]} == {FixKind.RTK_FIXED}
     for solution in found[4:]:
         assert solution.ecef_m is not None
         assert math.dist(solution.ecef_m, truth_m()) < 0.03
+
+
+def test_compressed_measurements_give_what_whole_ones_do():
+    """Within their resolution: half of 1/256 cycle is at most 0.5 mm, half of 1/128 m is 4 mm."""
+    base = [frame for second in station("base", SECONDS, "GREC") for frame in second]
+    whole, compressed = (
+        live(b"".join(raw_rover(SECONDS, "GREC", name)), base, T0_GPST_NS, 5, T0_GPST_NS)[0]
+        for name in ("unicore", "unicore-cmp")
+    )
+    assert [s.kind for s in compressed] == [s.kind for s in whole]
+    assert [s.sats_used for s in compressed] == [s.sats_used for s in whole]
+    for one, other in zip(compressed, whole, strict=True):
+        assert one.ecef_m is not None
+        assert other.ecef_m is not None
+        limit_m = 0.001 if other.kind is FixKind.RTK_FIXED else 0.05
+        assert math.dist(one.ecef_m, other.ecef_m) < limit_m
+
+
+def test_a_receiver_that_sends_both_kinds_is_solved_once_an_epoch():
+    base = [frame for second in station("base", SECONDS, "GREC") for frame in second]
+    pairs = (raw_rover(SECONDS, "GREC", name) for name in ("unicore", "unicore-cmp"))
+    both = b"".join(one + other for one, other in zip(*pairs, strict=True))
+    found, feed = live(both, base, T0_GPST_NS, 5, T0_GPST_NS)
+    assert len(found) == SECONDS
+    assert dict(feed.snapshot(worker="runs").dropped) == {}
+    wanted, _ = live(
+        b"".join(raw_rover(SECONDS, "GREC", "unicore")), base, T0_GPST_NS, 5, T0_GPST_NS
+    )
+    assert [msgspec.to_builtins(s) for s in found] == [msgspec.to_builtins(s) for s in wanted]
 
 
 def test_the_simulator_s_words_bring_the_sets_of_its_rtcm_messages():
