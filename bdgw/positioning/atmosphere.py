@@ -50,7 +50,8 @@ def klobuchar_gps_m(
     period = np.maximum(_cubic(model.beta, magnetic), 72_000.0)
     x = 2.0 * math.pi * (t - _NOON_S) / period
     day = amplitude * (1.0 + x * x * (-0.5 + x * x / 24.0))
-    slant = 1.0 + 16.0 * (0.53 - e) ** 3
+    low = 0.53 - e
+    slant = 1.0 + 16.0 * low * low * low
     return SPEED_OF_LIGHT_M_S * slant * (_NIGHT_S + np.where(np.abs(x) < 1.57, day, 0.0))
 
 

@@ -107,17 +107,19 @@ def solve_ranges(
     n_unknown = 3 if slopes is None else 3 + len(slopes.information)
     together = None if satellites is None else satellites.member
     weight = np.where(np.isfinite(value_m), weight, 0.0)
-    # Rows here, so that what runs over the values lies side by side.
-    columns = np.empty((4, len(value_m)))
+    # Rows here, so that what runs over the values lies side by side; the last one sums weights.
+    columns = np.empty((5, len(value_m)))
     columns[:3] = design.T
     columns[3] = np.where(weight > 0.0, value_m, 0.0)
+    columns[4] = 1.0
     for _ in range(max_excluded + 1):
-        total = member @ weight
+        sums = (columns * weight) @ member.T
+        total = sums[4]
         n_left = int(np.count_nonzero(weight)) - int(np.count_nonzero(total)) - n_unknown
         if n_left < 0:
             return None
         share_of = 1.0 / np.maximum(total, 1e-12)
-        centred = columns - (((columns * weight) @ member.T) * share_of) @ member
+        centred = columns[:4] - (sums[:4] * share_of) @ member
         if slopes is not None:
             centred, of_slope = _without(slopes, centred, weight, groups)
         away = centred[:3]
@@ -127,26 +129,24 @@ def solve_ranges(
         if inverse is None:
             return None
         step_m = inverse @ normal[:, 3]
-        root = np.sqrt(weight)
-        off = (centred[3] - step_m @ away) * root
-        squares = float(off @ off)
+        off_m = centred[3] - step_m @ away
+        scaled = off_m * weight
+        squares = float(scaled @ off_m)
         if not math.isfinite(squares):
             return None
         if n_left == 0:
             return RangeSolution(step_m, inverse, weight > 0.0, 0.0, 0)
         # The residual of a value is smaller than its error by its own part in the solution.
-        of_group = weight * (share_of @ member)
+        of_group = weight * share_of[groups.row]
         if slopes is not None:
             of_group += of_slope
         own = of_group + np.add.reduce((inverse @ weighted) * away, axis=0)
-        size = np.abs(off) / np.sqrt(np.minimum(np.maximum(1.0 - own, 0.02), 1.0))
-        worst = int(size.argmax())
-        most, bad = size.item(worst), None
+        square = scaled * off_m / np.maximum(1.0 - own, 0.02)
+        worst = int(square.argmax())
+        most, bad = square.item(worst), None
         if together is not None:
-            most, bad = _of_satellites(
-                together, weight, of_group, weighted, inverse, off * root, most
-            )
-        if most <= limit:
+            most, bad = _of_satellites(together, weight, of_group, weighted, inverse, scaled, most)
+        if most <= limit * limit:
             return RangeSolution(step_m, inverse, weight > 0.0, squares / n_left, n_left)
         weight = weight.copy()
         weight[worst if bad is None else bad] = 0.0
@@ -186,16 +186,17 @@ def _of_satellites(
 ) -> tuple[float, BoolArray | None]:
     """Test for one bias common to all values of a satellite (Baarda's w-test).
 
-    Gives the largest statistic, and the values of that satellite if it is greater than ``most``.
+    Gives the largest statistic, squared, and the values of that satellite if it is greater than
+    ``most``.
     """
     rows = np.empty((6, len(weight)))
     rows[:3], rows[3], rows[5] = weighted, weight, scaled
-    rows[4] = weight * of_group
+    np.multiply(weight, of_group, out=rows[4])
     sums = rows @ together.T
-    mine, total = sums[:3], sums[3]
+    mine, total, off = sums[:3], sums[3], sums[5]
     spread = total - sums[4] - np.add.reduce((inverse @ mine) * mine, axis=0)
-    size = np.abs(sums[5]) / np.sqrt(np.maximum(spread, 0.02 * total + 1e-12))
-    worst = int(size.argmax())
-    if size[worst] <= most:
+    square = off * off / np.maximum(spread, 0.02 * total + 1e-12)
+    worst = int(square.argmax())
+    if square[worst] <= most:
         return most, None
-    return size.item(worst), together[worst] > 0.0
+    return square.item(worst), together[worst] > 0.0

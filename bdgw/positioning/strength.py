@@ -5,12 +5,15 @@ A signal that is bent round an obstacle is weak for its elevation: its phase may
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from bdgw.rtcm.lock import FloatArray
 
 __all__ = ["strength_noise_m2"]
 
+_PER_DB = -math.log(10.0) / 10.0
 _M2_HZ = 0.224
 """For L1 and a loop of 10 Hz: 3.8 mm at 42 dB-Hz."""
 
@@ -21,4 +24,4 @@ def strength_noise_m2(cn0_dbhz: FloatArray) -> FloatArray:
     Source: Hartinger and Brunner (1999), GPS Solutions 2, model SIGMA-e.
     """
     is_known = np.isfinite(cn0_dbhz) & (cn0_dbhz > 0.0)
-    return np.where(is_known, _M2_HZ * 10.0 ** (-cn0_dbhz / 10.0), 0.0)
+    return np.where(is_known, _M2_HZ * np.exp(cn0_dbhz * _PER_DB), 0.0)
