@@ -45,6 +45,8 @@ _CLOCK_M_S = 1.5e-3
 """How much the clocks of satellites wander while the base's epoch grows old (5e-12 s/s)."""
 _SPACE_M_M = 5e-7
 """Ionosphere and troposphere that differ between the ends, by the length of the baseline."""
+_MOST_CYCLES = 1e11
+"""No phase is counted from so far away: RINEX has room for a tenth of it."""
 _GLONASS_FACTOR = 1.5
 _GEO_FACTOR = 2.0
 _ALL = N_SYSTEM_SATELLITES * len(SYSTEMS)
@@ -157,6 +159,7 @@ def pair(
     bent_m = (bent_m - base_bent_m)[index] * gamma
     base_cycles = base.phase_cycles[at_base]
     cycles = rover.phase_cycles[at_rover] - base_cycles
+    cycles = np.where(np.abs(cycles) < _MOST_CYCLES, cycles, np.nan)
     base_phase_m = base_cycles * wavelength_m - there_m[index] + base_bent_m[index] * gamma
     strength = np.concatenate((rover.cn0_dbhz[at_rover], base.cn0_dbhz[at_base]))
     noise_m2 = strength_noise_m2(strength)

@@ -26,6 +26,7 @@ from bdgw.positioning.match import is_one_of, n_distinct
 from bdgw.positioning.noise import Noise
 from bdgw.positioning.observation import ObservationEpoch
 from bdgw.positioning.pairing import Weights
+from bdgw.positioning.phase_origin import PhaseOrigin
 from bdgw.positioning.preparation import Prepared, Surroundings, normal_equations, prepare
 from bdgw.positioning.residual import Details
 from bdgw.positioning.slip import LONG_S, SlipDetector
@@ -61,6 +62,7 @@ class Rtk:
     def __init__(self, options: RtkOptions, watch: BaseWatch) -> None:
         self._options = options
         self._filter = AmbiguityFilter(memory_s=options.memory_s)
+        self._origin = PhaseOrigin()
         self._slips = SlipDetector()
         self._agreed = Agreement(
             n_epochs=options.n_epochs, span_s=options.span_s, memory_s=options.memory_s
@@ -110,6 +112,7 @@ class Rtk:
         prepared = prepare(rover, bases, around, place, self._code_noise, phase_noise)
         if prepared is None:
             return None
+        prepared = prepared._replace(pairs=self._origin.near_codes(prepared.pairs))
         self.details = Details(prepared, None)
         if self._options.is_static and prepared.place is not self._anchor:
             # The state holds the step from the anchor: another one begins another state.
