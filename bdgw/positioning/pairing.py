@@ -2,8 +2,9 @@
 
 A pair is a satellite on one carrier that both ends measured in code. What is left in a single
 difference is where the rover really is, a clock for each group, and the ambiguity of the phase. A
-group is a system on a carrier, BDS-2 and BDS-3 apart: only within it all receivers delay alike
-(Nadarajah et al. 2013, Sensors 13: biases between satellite types of BDS-2).
+group is a system on a carrier, BDS-2 and BDS-3 apart (Nadarajah et al. 2013, Sensors 13: biases
+between satellite types of BDS-2), and so are precise and open codes (L2 P(Y) and L2C) at either
+end: only within it all receivers delay alike.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from bdgw.positioning.observation import ObservationEpoch
 from bdgw.positioning.satellite import (
     BDS,
     GLONASS,
+    GPS,
     N_SYSTEM_SATELLITES,
     SYSTEMS,
     is_bds_geo,
@@ -53,6 +55,8 @@ _ALL = N_SYSTEM_SATELLITES * len(SYSTEMS)
 _IS_GEO = np.array([is_bds_geo(s) for s in range(_ALL)])
 _IS_BDS_TWO = np.array([is_bds_two(s) for s in range(_ALL)])
 _BANDS = 16
+_HAS_PRECISE = np.array([s // N_SYSTEM_SATELLITES in (GPS, GLONASS) for s in range(_ALL + 1)])
+_PRECISE = np.array([chr(ord("A") + k) in "PWYMND" for k in range(26)])
 
 
 class Pairs(NamedTuple):
@@ -154,6 +158,7 @@ def pair(
     band = signal // 26
     wavelength_m = SPEED_OF_LIGHT_M_S / rover.frequency_hz[at_rover]
     system = satellite // N_SYSTEM_SATELLITES
+    codes = 2 * _is_precise(satellite, signal) + _is_precise(satellite, base_signal)
     gamma = (wavelength_m * (L1_HZ / SPEED_OF_LIGHT_M_S)) ** 2
     off_m = (here_m - there_m)[index]
     bent_m = (bent_m - base_bent_m)[index] * gamma
@@ -166,7 +171,7 @@ def pair(
     pairs = Pairs(
         key=satellite * _BANDS + band,
         satellite=satellite,
-        group=(system * 2 + _IS_BDS_TWO[satellite]) * _BANDS + band,
+        group=((system * 2 + _IS_BDS_TWO[satellite]) * _BANDS + band) * 4 + codes,
         wavelength_m=wavelength_m,
         code_m=rover.pseudorange_m[at_rover] - base.pseudorange_m[at_base] - off_m - bent_m,
         phase_m=cycles * wavelength_m - off_m + bent_m,
@@ -235,8 +240,18 @@ def _bent(
 
 
 def _common(rover: ObservationEpoch, base: ObservationEpoch) -> tuple[IntArray, IntArray]:
-    """Find the carriers that both ends have; one signal each, by the same order of preference."""
-    ours, theirs = cells_once(rover, _usable(rover)), cells_once(base, _usable(base))
+    """Find the carriers that both ends have; one signal each, of one kind of code if possible."""
+    usable = _usable(rover), _usable(base)
+    kinds = [
+        np.where(mask, one.satellite, _ALL) * (2 * _BANDS)
+        + one.signal // 26 * 2
+        + _is_precise(one.satellite, one.signal)
+        for one, mask in zip((rover, base), usable, strict=True)
+    ]
+    has = np.zeros((2, (_ALL + 1) * 2 * _BANDS), dtype=np.bool_)
+    has[0, kinds[0]], has[1, kinds[1]] = True, True
+    ours = cells_once(rover, usable[0], has[1, kinds[0]])
+    theirs = cells_once(base, usable[1], has[0, kinds[1]])
     i, j = common(
         rover.satellite[ours] * _BANDS + rover.signal[ours] // 26,
         base.satellite[theirs] * _BANDS + base.signal[theirs] // 26,
@@ -245,6 +260,15 @@ def _common(rover: ObservationEpoch, base: ObservationEpoch) -> tuple[IntArray, 
     # GLONASS: both must mean the same channel.
     same = rover.frequency_hz[i] == base.frequency_hz[j]
     return (i, j) if same.all() else (i[same], j[same])
+
+
+def _is_precise(satellite: IntArray, signal: IntArray) -> BoolArray:
+    """Tell which signals are of the precise codes of GPS and GLONASS, and not of the open ones.
+
+    Their phases are a quarter of a cycle apart, where a receiver does not align them.
+    """
+    is_precise: BoolArray = _HAS_PRECISE[satellite] & _PRECISE[signal % 26]
+    return is_precise
 
 
 def _usable(epoch: ObservationEpoch) -> BoolArray:

@@ -80,20 +80,26 @@ class SinglePoint(NamedTuple):
 _PRIORITY = "CPWYMNIQDXLSABZEV"
 _RANK = np.full(26, 20)
 _RANK[[ord(c) - ord("A") for c in _PRIORITY]] = np.arange(len(_PRIORITY))
-_BANDS, _RANKS = 32, 32
+_BANDS, _RANKS, _WORSE = 32, 64, 32
 _BAND = band_of(np.arange(N_SIGNALS))
 _RANK_OF_SIGNAL = _RANK[np.arange(N_SIGNALS) % 26]
 
 
-def cells_once(epoch: ObservationEpoch, mask: BoolArray) -> IntArray:
+def cells_once(
+    epoch: ObservationEpoch, mask: BoolArray, is_better: BoolArray | None = None
+) -> IntArray:
     """Choose one signal a satellite and band among the cells of a mask: indices in order.
 
-    Of several signals on one carrier the one that most receivers track counts.
+    Of several signals on one carrier one that ``is_better`` goes before the others, else the one
+    that most receivers track.
     """
     at = mask.nonzero()[0]
     carrier = epoch.satellite[at] * _BANDS + _BAND[epoch.signal[at]]
     # Carrier and rank in one number: one sort, whose order nothing else decides.
-    ranked = carrier * _RANKS + _RANK_OF_SIGNAL[epoch.signal[at]]
+    rank = _RANK_OF_SIGNAL[epoch.signal[at]]
+    if is_better is not None:
+        rank = rank + _WORSE * ~is_better[at]
+    ranked = carrier * _RANKS + rank
     order = ranked.argsort(kind="stable")
     carrier = carrier[order]
     is_first = np.ones(len(order), dtype=np.bool_)
