@@ -166,8 +166,8 @@ def pair(
     cycles = rover.phase_cycles[at_rover] - base_cycles
     cycles = np.where(np.abs(cycles) < _MOST_CYCLES, cycles, np.nan)
     base_phase_m = base_cycles * wavelength_m - there_m[index] + base_bent_m[index] * gamma
-    strength = np.concatenate((rover.cn0_dbhz[at_rover], base.cn0_dbhz[at_base]))
-    noise_m2 = strength_noise_m2(strength)
+    noise_m2 = strength_noise_m2(rover.cn0_dbhz[at_rover])
+    noise_m2 += strength_noise_m2(base.cn0_dbhz[at_base])
     pairs = Pairs(
         key=satellite * _BANDS + band,
         satellite=satellite,
@@ -185,7 +185,7 @@ def pair(
         is_half_cycle=rover.is_half_cycle[at_rover] | base.is_half_cycle[at_base],
         is_glonass=system == GLONASS,
         base_phase_m=base_phase_m,
-        noise_m2=noise_m2[: len(at_rover)] + noise_m2[len(at_rover) :],
+        noise_m2=noise_m2,
         base_ns=np.full(len(at_base), base.t_gpst_ns),
         rate_m_s=-rover.doppler_hz[at_rover] * wavelength_m - rate_m_s[index],
     )
