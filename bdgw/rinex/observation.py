@@ -15,7 +15,13 @@ import msgspec
 
 from bdgw.errors import DecodeError
 from bdgw.positioning.observation import Cell, ObservationEpoch, epoch_of
-from bdgw.positioning.satellite import SYSTEMS, carrier_hz, satellite_id, signal_id
+from bdgw.positioning.satellite import (
+    SYSTEMS,
+    carrier_hz,
+    satellite_id,
+    signal_code_of,
+    signal_id,
+)
 from bdgw.rinex.compact import is_compact, plain_lines
 from bdgw.timescale import DAY_NS, GPST_MINUS_BDT_S, gpst_from_utc
 
@@ -213,8 +219,24 @@ def _read_two(source: Iterator[str], head: ObservationHeader) -> Iterator[Observ
         for name, record in zip(names, records, strict=True):
             if name[0] in columns and name[1:].isdigit():
                 fields = [record[i : i + 16] for i in range(0, 16 * len(types), 16)]
-                cells += _cells(name, fields, columns[name[0]], head.channels, was_off=flag == "1")
+                own = _cells(name, fields, columns[name[0]], head.channels, was_off=flag == "1")
+                cells += _phases_with_codes(list(own))
         yield epoch_of(t_ns, cells)
+
+
+def _phases_with_codes(cells: list[Cell]) -> list[Cell]:
+    """Give a phase whose usual code is absent to another code of its band."""
+    found = {cell.signal: cell for cell in cells}
+    for lone in (cell for cell in cells if math.isnan(cell.pseudorange_m)):
+        band = signal_code_of(lone.signal)[0]
+        for other in cells:
+            if math.isnan(other.phase_cycles) and signal_code_of(other.signal)[0] == band:
+                del found[lone.signal]
+                found[other.signal] = lone._replace(
+                    signal=other.signal, pseudorange_m=other.pseudorange_m
+                )
+                break
+    return list(found.values())
 
 
 def _names_two(line: str, count: int, source: Iterator[str]) -> list[str]:

@@ -51,12 +51,31 @@ def test_version_two_has_one_phase_a_band() -> None:
             strict=True,
         )
     }
-    assert found["G12", "1W"][0] == 23629347.915
-    assert found["G12", "1C"][1] == 0.3
+    assert found["G12", "1W"] == (23629347.915, 0.3)
+    assert ("G12", "1C") not in found
     assert found["G09", "2W"] == (20891541.292, -0.358)
-    assert found["R21", "1P"][0] == 21345678.576
+    assert found["R21", "1P"] == (21345678.576, 12345.567)
     # 2005-03-24 is a Thursday of GPS week 1315.
     assert first.t_gpst_ns == (1315 * 604_800 + 4 * 86_400 + 47_436) * 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("types", "signals"),
+    [
+        ("C1    L1    C2    L2", [("1C", 0.3), ("2X", -0.353)]),
+        ("P1    L1    C2    L2", [("1W", 0.3), ("2X", -0.353)]),
+        ("C1    L1    P2    L2", [("1C", 0.3), ("2W", -0.353)]),
+        ("C1    L1    S1    L2", [("1C", 0.3), ("2W", -0.353)]),
+    ],
+)
+def test_a_phase_goes_with_the_code_of_its_band_that_is_there(types, signals) -> None:
+    """Of version 2 the type says the band of a phase alone (RINEX 2.11, table A1)."""
+    text = TWO.replace("P1    L1    L2    P2", types).splitlines()
+    text = [*text[:5], "  23629347.915            .300 8  23629364.158          -.353 4", *text[6:]]
+    text[4] = " 05  3 24 13 10 36.0000000  0  1G12"
+    first = next(read_observations([*text[:6]]))
+    found = zip(first.signal.tolist(), first.phase_cycles.tolist(), strict=True)
+    assert sorted((signal_code_of(g), c) for g, c in found) == sorted(signals)
 
 
 def test_loss_of_lock_is_read() -> None:
