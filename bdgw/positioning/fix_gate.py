@@ -48,7 +48,8 @@ class Evidence(NamedTuple):
     tells which, and ``part`` how many of all. ``redundancy`` counts the phases beyond what the
     position needs, ``n_spare`` the satellites; of ``n_vouching`` those that contradict are taken
     off. The mean squares of the residuals are in variances of the model: ``phase_chi2`` of the
-    phases, ``satellite_chi2`` of the satellites. ``levels`` are those of the groups that took part.
+    phases, ``satellite_chi2`` of the satellites. ``off_m`` (n,) is what the phases leave over less
+    the clocks, 0 where not used. ``levels`` are those of the groups that took part.
     """
 
     step_m: FloatArray
@@ -63,6 +64,7 @@ class Evidence(NamedTuple):
     n_vouching: float
     residual_m: float
     refusal: str | None
+    off_m: FloatArray
     levels: Sequence[LevelFound] = ()
 
 
@@ -183,6 +185,7 @@ def examine(
         n_spare - 2.0 * _n_against(satellites, near, tried),
         math.sqrt(float(off_m @ off_m) / max(n_near, 1)),
         _refusal(solved, floating, prepared, n_near, n_tried),
+        off_m,
         [one for one in found if one is not None],
     )
 

@@ -22,6 +22,7 @@ from bdgw.positioning.held_out import HeldOut
 from bdgw.positioning.integers import Resolved, Resolver
 from bdgw.positioning.match import is_one_of, n_distinct
 from bdgw.positioning.preparation import Prepared
+from bdgw.positioning.sky_lean import SkyLean
 from bdgw.positioning.solution import Solution, solution_at
 from bdgw.positioning.vouch import Vouching
 from bdgw.rtcm.observation import BoolArray, IntArray
@@ -64,11 +65,13 @@ class Fixing:
         self,
         agreed: Agreement,
         code_phase: CodePhase,
+        lean: SkyLean,
         float_of: Callable[[Prepared, BoolArray], FloatSolution | None],
     ) -> None:
         """Solve epochs again with fewer pairs by ``float_of``."""
         self._agreed = agreed
         self._code_phase = code_phase
+        self._lean = lean
         self._float_of = float_of
         self._resolver = Resolver()
         self._held = HeldOut()
@@ -188,6 +191,7 @@ class Fixing:
         is_strong = verdict is Verdict.NEW and self.vouching.is_strong(evidence)
         if verdict is not Verdict.PROVEN and not is_strong:
             return epoch.without("not yet proven"), None
+        evidence = self._lean.widened(t_s, epoch.prepared, evidence)
         fixed = _fixed(epoch, chosen.resolved, evidence)
         if fixed.kind is not FixKind.RTK_FIXED:
             return fixed, None

@@ -59,6 +59,7 @@ class Prepared(NamedTuple):
     ranges: RangeSolution
     velocity_m_s: FloatArray | None
     age_s: float
+    baseline_m: float
 
 
 def prepare(
@@ -130,6 +131,7 @@ def prepare(
         ranges._replace(covariance=ranges.covariance * code_noise.factor),
         solve_velocity(pairs.design, pairs.rate_m_s, pairs.elevation_rad),
         float(age_s.max()),
+        baseline_m,
     )
 
 

@@ -29,6 +29,7 @@ from bdgw.positioning.pairing import Weights
 from bdgw.positioning.phase_origin import PhaseOrigin
 from bdgw.positioning.preparation import Prepared, Surroundings, normal_equations, prepare
 from bdgw.positioning.residual import Details
+from bdgw.positioning.sky_lean import SkyLean
 from bdgw.positioning.slip import LONG_S, SlipDetector
 from bdgw.positioning.solution import Solution, solution_at
 from bdgw.positioning.three import squared_in
@@ -73,7 +74,8 @@ class Rtk:
         self._last_base_ns: set[int] = set()
         self._watched_ns = 0
         self._code_noise = Noise()
-        self._fixing = Fixing(self._agreed, self._code_phase, self._solve_float)
+        self._lean = SkyLean(memory_s=options.memory_s, new_s=options.new_s)
+        self._fixing = Fixing(self._agreed, self._code_phase, self._lean, self._solve_float)
         self._anchor: Place | None = None
         self._is_fresh = np.zeros(0, dtype=np.bool_)
         self.details: Details | None = None
@@ -85,6 +87,7 @@ class Rtk:
         self._slips.reset()
         self._agreed.reset()
         self._code_phase.reset()
+        self._lean.reset()
         self._last_s = self._anchor = None
         self._fixing.take_changed()
         self._last_base_ns = set()

@@ -22,7 +22,8 @@ def evidence(cycles: np.ndarray, used: np.ndarray | None = None) -> Evidence:
     mask = np.ones(len(cycles), dtype=np.bool_) if used is None else used
     whole = cycles.astype(np.int64)
     return Evidence(
-        np.zeros(3), np.eye(3), whole, mask, 20, 1.0, 1.0, 1.0, 6, 6.0, 0.003, None
+        np.zeros(3), np.eye(3), whole, mask, 20, 1.0, 1.0, 1.0, 6, 6.0, 0.003, None,
+        np.zeros(len(cycles)),
     )  # fmt: skip
 
 
