@@ -33,6 +33,7 @@ from bench.figure import Figure, Options, figure
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "gnss"
 _NAVSYS = {"G": 1, "R": 4, "E": 8, "J": 16, "C": 32}
 _WEEK_NS = 604_800_000_000_000
+_TURNS = 3
 
 
 @dataclass(eq=False)
@@ -213,9 +214,8 @@ def _solve(
 def _rtk(one: Set, *, with_damage: bool) -> Iterator[Figure]:
     rover, base, nav = load(one)
     truth = truth_of(one)
-    found, ms = _solve(one, rover, base, nav, one.systems)
+    (found, ms), (peer, peer_ms, n_peer) = _by_turns(one, rover, base, nav, truth)
     judged = _judge(found, truth)
-    peer, peer_ms, n_peer = _peer(one, truth)
     name = rtklib.PROGRAM if peer is not None else None
     goal = one.targets.get("fixed")
     yield figure(
@@ -265,6 +265,24 @@ def _rtk(one: Set, *, with_damage: bool) -> Iterator[Figure]:
     )
     if with_damage and base is not None:
         yield from _damaged(one, rover, base, nav, truth)
+
+
+def _by_turns(
+    one: Set,
+    rover: Recording,
+    base: Recording | None,
+    nav: list[Recording],
+    truth: Callable[[float], Ecef | None],
+) -> tuple[tuple[list[Solution], float], tuple[Judged | None, float | None, int]]:
+    """Solve and let the peer solve, by turns; the least time of each is the least disturbed."""
+    ours, theirs = _solve(one, rover, base, nav, one.systems), _peer(one, truth)
+    for _ in range(_TURNS - 1):
+        found, ms = _solve(one, rover, base, nav, one.systems)
+        ours = (found, min(ms, ours[1]))
+        peer, peer_ms, n_peer = _peer(one, truth)
+        if peer_ms is not None and theirs[1] is not None:
+            theirs = (peer, min(peer_ms, theirs[1]), n_peer)
+    return ours, theirs
 
 
 def _damaged(
@@ -366,8 +384,7 @@ def _growth() -> Iterator[Figure]:
     rover, base, nav = load(RTK_SETS[0])
     for systems in ("G", "GE", "GEC", "GECJ", "GRECJ"):
         one = replace(RTK_SETS[0], systems=systems)
-        found, ms = _solve(one, rover, base, nav, systems)
-        peer, peer_ms, _ = _peer(one, truth_of(one))
+        (found, ms), (peer, peer_ms, _) = _by_turns(one, rover, base, nav, truth_of(one))
         used = sum(solution.sats_used for solution in found) / max(len(found), 1)
         yield figure(
             "positioning",
