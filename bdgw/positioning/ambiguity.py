@@ -30,6 +30,10 @@ _TINY = 1e-7
 """Information of a prior of 3 km: keeps what nothing is known of from being singular."""
 
 
+_HUGE = 1e30
+"""More than the square of any vector in the inverse of its matrix."""
+
+
 class FloatSolution(NamedTuple):
     """Position step (3,) and ambiguities (k,) of ``pair`` against the zero of their group.
 
@@ -122,21 +126,24 @@ class AmbiguityFilter:
         if levels:
             place = np.array([level.zero + _HEAD for level in levels])
             kept = np.concatenate((kept[:_HEAD], place, kept[_HEAD:]))
-        reduced = matrix.take(kept, 0).take(kept, 1)
-        reduced.reshape(-1)[:: len(kept) + 1] += _TINY
-        right = vector[kept]
+        # What is not wanted goes first: the last block of the root is then that of the rest alone,
+        # and a last row that stands for the vector becomes the solution of the triangle.
+        order = np.concatenate((drop, kept))
+        n_all, n_drop = len(order), len(drop)
+        bordered = np.zeros((n_all + 1, n_all + 1))
+        bordered[:n_all, :n_all] = matrix.take(order, 0).take(order, 1)
+        bordered[n_all, :n_all] = vector[order]
+        diagonal = bordered.reshape(-1)[:: n_all + 2]
+        diagonal[:n_drop] += 2.0 * _TINY
+        diagonal[n_drop:n_all] += _TINY
+        diagonal[n_all] = _HUGE
         try:
-            if len(drop):
-                inner, across = matrix.take(drop, 0).take(drop, 1), matrix.take(drop, 0)
-                inner.reshape(-1)[:: len(drop) + 1] += 2.0 * _TINY
-                across = across.take(kept, 1)
-                gain = np.linalg.solve(inner, np.concatenate((across, vector[drop, None]), axis=1))
-                reduced -= across.T @ gain[:, :-1]
-                right = right - across.T @ gain[:, -1]
-            covariance: FloatArray = np.linalg.inv((reduced + reduced.T) / 2.0)
+            root = np.linalg.cholesky(bordered)
+            inverse = np.linalg.inv(root[n_drop:n_all, n_drop:n_all])
         except np.linalg.LinAlgError:
             return None
-        state = covariance @ right
+        covariance: FloatArray = inverse.T @ inverse
+        state = root[n_all, n_drop:n_all] @ inverse
         if not np.isfinite(state).all() or (covariance.diagonal() <= 0.0).any():
             return None
         n = _HEAD + len(levels)
