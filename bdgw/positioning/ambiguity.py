@@ -138,7 +138,7 @@ class AmbiguityFilter:
         diagonal[n_drop:n_all] += _TINY
         diagonal[n_all] = _HUGE
         try:
-            root = np.linalg.cholesky(bordered)
+            root = np.linalg.cholesky(bordered).astype(np.float64, copy=False)
             inverse = np.linalg.inv(root[n_drop:n_all, n_drop:n_all])
         except np.linalg.LinAlgError:
             return None

@@ -49,7 +49,8 @@ class Evidence(NamedTuple):
     position needs, ``n_spare`` the satellites; of ``n_vouching`` those that contradict are taken
     off. The mean squares of the residuals are in variances of the model: ``phase_chi2`` of the
     phases, ``satellite_chi2`` of the satellites. ``off_m`` (n,) is what the phases leave over less
-    the clocks, 0 where not used. ``levels`` are those of the groups that took part.
+    the clocks, 0 where not used. ``few_m2`` (3, 3) is the part of the covariance that there is
+    because few satellites vouch for it. ``levels`` are those of the groups that took part.
     """
 
     step_m: FloatArray
@@ -65,6 +66,7 @@ class Evidence(NamedTuple):
     residual_m: float
     refusal: str | None
     off_m: FloatArray
+    few_m2: FloatArray
     levels: Sequence[LevelFound] = ()
 
 
@@ -172,9 +174,11 @@ def examine(
     n_levels = int(any(one is not None and not one.level.bias.is_known for one in found))
     of_satellites, n_spare = _of_satellites(prepared, weight, off_m, n_levels)
     most = max(1.0, of_satellites, _with_excluded(chi2, solved, tried))
+    of_many = solved.covariance * most
+    few_m2 = of_many * (student_factor(max(n_spare, 1)) ** 2 - 1.0)
     return Evidence(
         step_m,
-        solved.covariance * most * student_factor(max(n_spare, 1)) ** 2 + doubt_m2,
+        of_many + few_m2 + doubt_m2,
         (cycles + counted).astype(np.int64),
         near,
         solved.n_left,
@@ -186,6 +190,7 @@ def examine(
         math.sqrt(float(off_m @ off_m) / max(n_near, 1)),
         _refusal(solved, floating, prepared, n_near, n_tried),
         off_m,
+        few_m2,
         [one for one in found if one is not None],
     )
 

@@ -6,7 +6,6 @@ before. What these proved is asked where the search of this epoch does not find 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -32,6 +31,8 @@ __all__ = ["Fixing", "Floated"]
 _RATIO = 3.0
 _FIX_SIGMA_M = 0.05
 """A fix is good to a decimetre, with two standard deviations."""
+_MOST_SIGMA_M = 0.07
+"""So much where they are widened, because few satellites vouch for them."""
 
 
 class Floated(NamedTuple):
@@ -236,7 +237,9 @@ def _fixed(epoch: Floated, resolved: Resolved, evidence: Evidence) -> Solution:
         evidence.covariance,
         n_distinct(prepared.pairs.satellite[evidence.used]),
     )
-    if math.hypot(fixed.acc_h_m or 0.0, fixed.acc_v_m or 0.0) > _FIX_SIGMA_M:
+    variance_m2 = float(np.trace(evidence.covariance))
+    of_many_m2 = variance_m2 - float(np.trace(evidence.few_m2))
+    if of_many_m2 > _FIX_SIGMA_M**2 or variance_m2 > _MOST_SIGMA_M**2:
         return epoch.without("fixed, but imprecise")
     return msgspec.structs.replace(
         fixed,

@@ -23,7 +23,7 @@ def evidence(cycles: np.ndarray, used: np.ndarray | None = None) -> Evidence:
     whole = cycles.astype(np.int64)
     return Evidence(
         np.zeros(3), np.eye(3), whole, mask, 20, 1.0, 1.0, 1.0, 6, 6.0, 0.003, None,
-        np.zeros(len(cycles)),
+        np.zeros(len(cycles)), np.zeros((3, 3)),
     )  # fmt: skip
 
 
