@@ -32,7 +32,7 @@ _RATIO = 3.0
 _FIX_SIGMA_M = 0.05
 """A fix is good to a decimetre, with two standard deviations."""
 _MOST_SIGMA_M = 0.07
-"""So much where they are widened, because few satellites vouch for them."""
+"""So much where they are widened, because few satellites vouch for them, and none contradicts."""
 
 
 class Floated(NamedTuple):
@@ -239,7 +239,8 @@ def _fixed(epoch: Floated, resolved: Resolved, evidence: Evidence) -> Solution:
     )
     variance_m2 = float(np.trace(evidence.covariance))
     of_many_m2 = variance_m2 - float(np.trace(evidence.few_m2))
-    if of_many_m2 > _FIX_SIGMA_M**2 or variance_m2 > _MOST_SIGMA_M**2:
+    most_m = _MOST_SIGMA_M if evidence.part == 1.0 else _FIX_SIGMA_M
+    if of_many_m2 > _FIX_SIGMA_M**2 or variance_m2 > most_m**2:
         return epoch.without("fixed, but imprecise")
     return msgspec.structs.replace(
         fixed,
