@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fwsim.gnss_time import BDT_FIRST_WEEK
 from fwsim.orbit import KeplerEphemeris
 from fwsim.ubx_modern_words import GEOSYNCHRONOUS_M, MEDIUM_M, ModernTerms
-from fwsim.unicore_message import frame
+from fwsim.unicore_message import frame, orbit_terms
 
 BD3EPH = 2999
 B1C, B2A, B2B = 0, 1, 2
@@ -67,19 +67,7 @@ def ephemeris(
         terms.a_dot_m_s,
         eph.delta_n,
         terms.delta_n_dot,
-        eph.m0,
-        eph.eccentricity,
-        eph.omega,
-        eph.cuc,
-        eph.cus,
-        eph.crc,
-        eph.crs,
-        eph.cic,
-        eph.cis,
-        eph.i0,
-        eph.idot,
-        eph.omega0,
-        eph.omega_dot,
+        *orbit_terms(eph),
     )
     told = delays_of(source, terms, tgd_b2bi_s)
     clock = struct.pack(

@@ -122,9 +122,12 @@ def ephemeris(eph: Ephemeris, gpst_ns: int) -> bytes:
 
 
 def _orbit(eph: KeplerEphemeris) -> bytes:
-    return struct.pack(
-        "<14d",
-        eph.delta_n,
+    return struct.pack("<14d", eph.delta_n, *orbit_terms(eph))
+
+
+def orbit_terms(eph: KeplerEphemeris) -> tuple[float, ...]:
+    """Give the terms behind the mean motion, in the order that all of the maker's messages have."""
+    return (
         eph.m0,
         eph.eccentricity,
         eph.omega,

@@ -62,6 +62,20 @@ def rover_line(port: int, **keys: Any) -> str:
     return ",".join(f"{key}={value}" for key, value in values.items())
 
 
+def base_line_on(port: int, **keys: Any) -> str:
+    """A base of this gateway at its place, which says it every second."""
+    return rover_line(
+        port,
+        name="base",
+        station=77,
+        position_every_s=1,
+        lat_deg=BASE.lat_deg,
+        lon_deg=BASE.lon_deg,
+        alt_hae_m=BASE.alt_hae_m,
+        **keys,
+    )
+
+
 def off_m(fix: dict[str, Any]) -> float:
     found = ecef_from_geodetic(fix["lat_deg"], fix["lon_deg"], fix["alt_hae_m"])
     return math.dist(found, Antenna(rover_place()).ecef_m)
@@ -191,15 +205,7 @@ async def test_with_both_the_receiver_is_checked_every_epoch(tmp_path: Path, mos
     port = free_port()
     spoken = "output=nmea+rtcm,quality=rtk_fixed,sky_every_s=3600,move=7:5:0:0"
     base_port = free_port()
-    base_line = rover_line(
-        base_port,
-        name="base",
-        station=77,
-        position_every_s=1,
-        lat_deg=BASE.lat_deg,
-        lon_deg=BASE.lon_deg,
-        alt_hae_m=BASE.alt_hae_m,
-    )
+    base_line = base_line_on(base_port)
     async with field(rover_line(port) + f",{spoken}", base_line):
         text = (
             head(tmp_path, f'url = "{broker.url}"')
@@ -243,17 +249,7 @@ async def test_nothing_is_fixed_against_a_base_that_stands_elsewhere(
     seen = watching(broker.port)
     port, base_port = free_port(), free_port()
     spoken = "output=nmea+rtcm,quality=rtk_fixed,sky_every_s=3600"
-    base_line = rover_line(
-        base_port,
-        name="base",
-        station=77,
-        position_every_s=1,
-        lat_deg=BASE.lat_deg,
-        lon_deg=BASE.lon_deg,
-        alt_hae_m=BASE.alt_hae_m,
-        move="0:30:0:0",
-        move_is_told_only="true",
-    )
+    base_line = base_line_on(base_port, move="0:30:0:0", move_is_told_only="true")
     async with field(rover_line(port) + f",{spoken}", base_line):
         text = (
             head(tmp_path, f'url = "{broker.url}"')
