@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import math
 
-from bdgw.errors import DecodeError
 from bdgw.positioning.observation import Cell, ObservationEpoch, epoch_of
+from bdgw.rawlog.unicore_rows import rows_of
 from bdgw.rawlog.unicore_tracking import tracked_of
 from bdgw.rtcm.observation import SPEED_OF_LIGHT_M_S
-from bdgw.unicore.frame import head_of_frame, payload_of_frame
+from bdgw.unicore.frame import head_of_frame
 
 __all__ = ["decode_obsvmcmp"]
 
@@ -37,13 +37,10 @@ def decode_obsvmcmp(frame: bytes) -> ObservationEpoch | None:
     Raises:
         DecodeError: it is shorter than it says.
     """
-    t_gpst_ns, payload = head_of_frame(frame).t_gpst_ns, payload_of_frame(frame)
+    t_gpst_ns = head_of_frame(frame).t_gpst_ns
     if t_gpst_ns is None:
         return None
-    count = int.from_bytes(payload[:4], "little")
-    if len(payload) < 4 or len(payload) < 4 + count * _ROW_BYTES:
-        raise DecodeError("OBSVMCMP is shorter than it says", bit=8 * len(payload))
-    rows = (payload[4 + i * _ROW_BYTES : 4 + (i + 1) * _ROW_BYTES] for i in range(count))
+    rows = rows_of(frame, _ROW_BYTES)
     return epoch_of(t_gpst_ns, [cell for row in rows if (cell := _cell(row)) is not None])
 
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 import math
 import struct
 
-from bdgw.errors import DecodeError
 from bdgw.positioning.observation import Cell, ObservationEpoch, epoch_of
+from bdgw.rawlog.unicore_rows import rows_of
 from bdgw.rawlog.unicore_tracking import RANGE_MAX_M, tracked_of
 from bdgw.rtcm.observation import SPEED_OF_LIGHT_M_S
-from bdgw.unicore.frame import head_of_frame, payload_of_frame
+from bdgw.unicore.frame import head_of_frame
 
 __all__ = ["decode_obsvm"]
 
@@ -29,13 +29,10 @@ def decode_obsvm(frame: bytes) -> ObservationEpoch | None:
     Raises:
         DecodeError: it is shorter than it says.
     """
-    t_gpst_ns, payload = head_of_frame(frame).t_gpst_ns, payload_of_frame(frame)
+    t_gpst_ns = head_of_frame(frame).t_gpst_ns
     if t_gpst_ns is None:
         return None
-    count = int.from_bytes(payload[:4], "little")
-    if len(payload) < 4 or len(payload) < 4 + count * _ROW.size:
-        raise DecodeError("OBSVM is shorter than it says", bit=8 * len(payload))
-    rows = (_ROW.unpack_from(payload, 4 + i * _ROW.size) for i in range(count))
+    rows = (_ROW.unpack(row) for row in rows_of(frame, _ROW.size))
     return epoch_of(t_gpst_ns, [cell for row in rows if (cell := _cell(row)) is not None])
 
 
